@@ -1,0 +1,1 @@
+"""TensorFlow 1.x graphs, compiled: `import tfgraph as tf`."""

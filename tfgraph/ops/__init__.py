@@ -1,0 +1,1 @@
+"""The ops, one definition each: `math`, `reduce`, `array`, `linalg`, `nn`, `state`, `random`, `control`, `text`."""

@@ -1,0 +1,93 @@
+"""The scalar vocabulary `m` of pointwise ops, for NumPy arrays. The compiler's printer has the same names for C.
+
+Operators (+ - * / comparisons & | ~) work on the operands themselves; `/` is exact division of floats. Whatever else a
+scalar expression needs is here, and nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .dtypes import DType
+
+
+def _erf(x: Any) -> Any:
+    import math
+
+    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(np.asarray(x).dtype)
+
+
+class NumpyMath:
+    """`m` for arrays: every function keeps the operands' dtype."""
+
+    exp, expm1, log, log1p, sqrt = np.exp, np.expm1, np.log, np.log1p, np.sqrt
+    sin, cos, tan, tanh = np.sin, np.cos, np.tan, np.tanh
+    asin, acos, atan, sinh, cosh = np.arcsin, np.arccos, np.arctan, np.sinh, np.cosh
+    floor, ceil, rint, abs, sign = np.floor, np.ceil, np.rint, np.abs, np.sign
+    isnan, isinf, isfinite = np.isnan, np.isinf, np.isfinite
+    pow, atan2 = np.power, np.arctan2
+    logical_and, logical_or, logical_not, logical_xor = np.logical_and, np.logical_or, np.logical_not, np.logical_xor
+    erf = staticmethod(_erf)
+
+    @staticmethod
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        """a where the condition holds, else b."""
+        return np.where(condition, a, b)
+
+    @staticmethod
+    def maximum(a: Any, b: Any) -> Any:
+        """`a > b ? a : b`, NaN in either operand gives NaN."""
+        return np.maximum(a, b)
+
+    @staticmethod
+    def minimum(a: Any, b: Any) -> Any:
+        return np.minimum(a, b)
+
+    @staticmethod
+    def rsqrt(x: Any) -> Any:
+        return 1 / np.sqrt(x)
+
+    @staticmethod
+    def reciprocal(x: Any) -> Any:
+        return np.asarray(1, np.asarray(x).dtype) / x
+
+    @staticmethod
+    def sigmoid(x: Any) -> Any:
+        """1 / (1 + exp(-x)) without overflow."""
+        e = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(np.asarray(x).dtype)
+
+    @staticmethod
+    def softplus(x: Any) -> Any:
+        """log(1 + exp(x)) without overflow."""
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+    @staticmethod
+    def floordiv(a: Any, b: Any) -> Any:
+        """The quotient rounded towards minus infinity."""
+        return np.floor_divide(a, b)
+
+    @staticmethod
+    def floormod(a: Any, b: Any) -> Any:
+        """The remainder with the divisor's sign."""
+        return np.mod(a, b)
+
+    @staticmethod
+    def truncdiv(a: Any, b: Any) -> Any:
+        """The quotient rounded towards zero."""
+        return np.trunc(np.true_divide(a, b)).astype(np.result_type(a, b))
+
+    @staticmethod
+    def truncmod(a: Any, b: Any) -> Any:
+        """The remainder with the dividend's sign."""
+        return np.fmod(a, b)
+
+    @staticmethod
+    def cast(x: Any, dtype: DType) -> Any:
+        """`x` in another dtype; floats are truncated towards zero, anything but 0 is true."""
+        return np.asarray(x).astype(dtype.as_numpy_dtype)
+
+
+NUMPY_MATH = NumpyMath()

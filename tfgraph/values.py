@@ -1,0 +1,73 @@
+"""Values known before a run: constants, and the small integer tensors that carry shapes.
+
+`known(tensor)` gives the value of a node as an array, or None. Shape arithmetic is followed through with elements that
+are ints, None (not known yet) or `Batch`, so that `tf.reshape(x, [tf.shape(x)[0], 784])` has a static answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .opdef import Array, Call
+from .shapes import Undecided, element_count
+
+# shapes, axes and permutations are short; longer values are data
+LIMIT = 1024
+
+FOLLOWED = frozenset(
+    (
+        "Add AddV2 Sub Mul FloorDiv FloorMod RealDiv Neg Maximum Minimum Abs Cast Identity Pack ConcatV2 Unpack Slice "
+        "StridedSlice Reshape Squeeze ExpandDims Fill Range Prod Sum Max Min GatherV2 StopGradient Tile Transpose "
+        "BroadcastTo Equal NotEqual Less LessEqual Greater GreaterEqual LogicalAnd LogicalOr LogicalNot Select "
+        "ZerosLike OnesLike Pad ReverseV2 ListDiff DynamicStitch InvertPermutation"
+    ).split()
+)
+
+
+def known(tensor: Any) -> np.ndarray | None:
+    """The value of `tensor` (a graph tensor or a compiler value) if it does not depend on feeds or variables."""
+    node = tensor.op
+    kind = node.type
+    if kind == "Const":
+        return np.asarray(node.attrs["value"])
+    if kind in ("Shape", "ShapeN", "Size", "Rank"):
+        return _of_shape(kind, node.inputs[tensor.value_index if kind == "ShapeN" else 0].dims, tensor.dtype)
+    if kind not in FOLLOWED:
+        return None
+    count = element_count(tensor.dims) if tensor.dims is not None else None
+    if isinstance(count, int) and count > LIMIT:
+        return None
+    inputs = [i.known() for i in node.inputs]
+    if any(v is None or v.size > LIMIT for v in inputs):
+        return None
+    return evaluate(node, inputs, tensor.value_index)
+
+
+def evaluate(node: Any, inputs: list[Any], index: int) -> np.ndarray | None:
+    """Output `index` of `node` on small arrays, elements possibly None or Batch; None if it cannot be said."""
+    from .reference import compute
+
+    try:
+        with np.errstate(all="ignore"):
+            outputs = compute(node.opdef, Call(node.opdef, [Array(np.asarray(v)) for v in inputs], node.attrs), inputs)
+    except (TypeError, ValueError, Undecided, LookupError, IndexError, ArithmeticError, AttributeError):
+        return None
+    return np.asarray(outputs[index])
+
+
+def _of_shape(kind: str, dims: Any, dtype: Any) -> np.ndarray | None:
+    if dims is None:
+        return None
+    if kind == "Rank":
+        return np.asarray(len(dims), dtype.as_numpy_dtype)
+    values: Any = list(dims) if kind != "Size" else element_count(dims)
+    if kind == "Size" and values is None:
+        return None
+    exact = all(isinstance(d, int) for d in (values if isinstance(values, list) else [values]))
+    if exact:
+        return np.asarray(values, dtype.as_numpy_dtype)
+    array = np.empty(np.shape(values) if isinstance(values, list) else (), dtype=object)
+    array[...] = values if isinstance(values, list) else values
+    return array
