@@ -1,7 +1,7 @@
 """Which scalar functions of the C prelude a program needs.
 
-In: the names its kernels call, such as `"sigmoid_f32"`. Out: those and what they call in turn, for the templates
-`c/math*.h.j2`, which emit a function only if its name is in the tuple.
+In: the names its kernels call, such as `"sigmoid_f32"`. Out: those and what they call in turn, for the
+templates `c/math*.h.j2`, which emit a function only if its name is in the tuple.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .dtypes import DType, as_dtype
+from .dtypes import DType, as_dtype, int32
 from .opdef import REQUIRED, Arg, OneOf, OpDef
 
 # convert(value, dtype or None, argument name, as_ref) -> tensor
@@ -78,7 +78,9 @@ def _attributes(op: OpDef, attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bind_one(op: OpDef, arg: Arg, value: Any, bound: dict[str, Any], settled: dict[str, str], convert: Converter) -> Any:
     wanted = arg.dtype if arg.type_attr is None else bound.get(arg.type_attr)
-    tensor = convert(value, wanted if not hasattr(value, "dims") else None, arg.name, arg.is_ref)
+    # the shape [] has no element that could tell its type
+    natural = _index_type(op, arg) if wanted is None and isinstance(value, (list, tuple)) and not value else wanted
+    tensor = convert(value, natural if not hasattr(value, "dims") else None, arg.name, arg.is_ref)
     found = tensor.dtype.base_dtype
     if arg.type_attr is None:
         if found != arg.dtype:
@@ -100,6 +102,12 @@ def _bind_one(op: OpDef, arg: Arg, value: Any, bound: dict[str, Any], settled: d
     if arg.is_ref and not tensor.dtype.is_ref:
         raise TypeError(f"Input '{arg.name}' of '{op.type}' Op requires l-value input")
     return tensor
+
+
+def _index_type(op: OpDef, arg: Arg) -> DType | None:
+    """int32 for an argument that takes indices or sizes only, else None."""
+    allowed = op.attrs.get(arg.type_attr or "")
+    return int32 if _is_types(allowed) and int32 in allowed and all(t.is_integer for t in allowed) else None
 
 
 def _bind_list(

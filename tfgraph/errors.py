@@ -30,7 +30,7 @@ class OpError(Exception):
 
     @property
     def node_def(self) -> Any:
-        return self._node_def
+        return self._op.node_def if self._node_def is None and self._op is not None else self._node_def
 
     @property
     def error_code(self) -> int:

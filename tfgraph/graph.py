@@ -35,9 +35,10 @@ class Graph:
         self._devices: list[Any] = []
         self._controls: list[_Controls] = []
         self._unfeedable: set[Tensor] = set()
+        self._unfetchable: set[Operation] = set()
         self._finalized = False
         self._version = 0
-        self.context: Any = None  # the tf.cond branch being built
+        self.context: Any = None  # the tf.cond branch being built (control_flow.Branch)
         self.seed: int | None = None
         self._lock = threading.RLock()
 
@@ -82,6 +83,9 @@ class Graph:
                 return to_tensor(value, dtype, name=argument, as_ref=as_ref)
 
             flat, bound = bind(op, inputs, attrs, convert)
+            if self.context is not None:
+                # here, so that a Switch made for an input is named below the operation
+                flat = self.context.route(flat)
         return self.add_operation(op, flat, bound, scope.rstrip("/"))
 
     def add_operation(
@@ -97,18 +101,24 @@ class Graph:
         self.check_not_finalized()
         if not _VALID_OP.match(name):
             raise ValueError(f"'{name}' is not a valid node name")
+        if self.context is not None:
+            inputs = self.context.route(inputs)
         for tensor in inputs:
             if tensor.graph is not self:
                 first = next((t for t in inputs if t.graph is self), None)
                 raise ValueError(f"{tensor} must be from the same graph as {first if first is not None else self}.")
         dims = self._infer_shapes(op, inputs, attrs, name)
+        if control_inputs is None:
+            control_inputs = self._current_controls(inputs)
+            if self.context is not None:
+                control_inputs = self.context.anchored(inputs, control_inputs)
         with self._lock:
             operation = Operation(
                 graph=self,
                 opdef=op,
                 name=name,
                 inputs=inputs,
-                control_inputs=self._current_controls(inputs) if control_inputs is None else control_inputs,
+                control_inputs=control_inputs,
                 attrs=attrs,
                 outputs=list(zip(output_dtypes(op, attrs), dims, strict=True)),
                 device=self._current_device(name, op) if device is None else device,
@@ -122,8 +132,8 @@ class Graph:
                 self._consumers.setdefault(tensor, []).append(operation)
             for controls in self._controls:
                 controls.members.add(operation)
-        operation.context = self.context
         if self.context is not None:
+            operation.context = self.context
             self.context.add(operation)
         return operation
 
@@ -292,7 +302,7 @@ class Graph:
     @contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:
         """Place the operations made inside on a device ("/gpu:0", "/cpu:0", a function of the op, or None)."""
-        from .device import merge_device, parse_device
+        from .device import parse_device
 
         if isinstance(device_name_or_function, str):
             parse_device(device_name_or_function)  # refuses a malformed name here, where the user wrote it
@@ -302,7 +312,6 @@ class Graph:
             yield
         finally:
             self._devices = outer
-        del merge_device
 
     def _current_device(self, name: str, op: OpDef) -> str:
         from .device import merge_device
@@ -343,7 +352,7 @@ class Graph:
         return self._collections.setdefault(name, [])
 
     def get_all_collection_keys(self) -> list[Any]:
-        return [k for k, v in self._collections.items() if v]
+        return [key for key, items in self._collections.items() if items and isinstance(key, str)]
 
     def clear_collection(self, name: Any) -> None:
         self._collections.pop(name, None)
@@ -354,11 +363,12 @@ class Graph:
     def is_feedable(self, tensor: Tensor) -> bool:
         return tensor not in self._unfeedable
 
-    def prevent_fetching(self, op: Any) -> None:
-        """Accepted for compatibility; nothing here is unfetchable."""
+    def prevent_fetching(self, op: Operation) -> None:
+        self._unfetchable.add(op)
 
-    def is_fetchable(self, _: Any) -> bool:
-        return True
+    def is_fetchable(self, element: Any) -> bool:
+        """False for what exists in one branch of a condition only."""
+        return (element.op if isinstance(element, Tensor) else element) not in self._unfetchable
 
     def as_default(self) -> Any:
         """A context manager that makes this the default graph of the thread."""

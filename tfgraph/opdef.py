@@ -50,7 +50,7 @@ def one_of(*allowed: str, default: Any = REQUIRED) -> OneOf:
 
 @dataclass(frozen=True)
 class Arg:
-    """One argument or result: `name: T`, `name: N*T`, `name: Ref(T)`, `name: int32`."""
+    """One argument or result: `name: T`, `name: N*T`, `name: Ref(T)`, `name: int32`, `name: N*any` (mixed types)."""
 
     name: str
     type_attr: str | None
@@ -70,7 +70,7 @@ def _parse_args(text: str) -> tuple[Arg, ...]:
             raise ValueError(f"bad op signature: {part!r}")
         name, count, ref, kind = match.groups()
         known = dtypes._BY_NAME.get(kind)
-        args.append(Arg(name, None if known else kind, known, count, ref is not None))
+        args.append(Arg(name, None if known or kind == "any" else kind, known, count, ref is not None))
     return tuple(args)
 
 
@@ -319,6 +319,7 @@ def define(
     kind: Kind,
     body: Callable[..., Any],
     shape: ShapeRule,
+    /,
     static: Iterable[str] = (),
     effect: str | None = None,
     **attrs: Any,
@@ -343,12 +344,17 @@ def define(
     return op
 
 
+def _rule(by_position: tuple[ShapeRule, ...], options: dict[str, Any], default: ShapeRule | None) -> ShapeRule:
+    """The shape rule: the last positional argument (then `shape` may be an attribute of the op), else `shape`."""
+    rule = by_position[0] if by_position else options.pop("shape", default)
+    if rule is None:
+        raise ValueError("an op of this kind needs a shape rule")
+    return rule
+
+
 def _decorator(kind: Kind, default_shape: ShapeRule | None) -> Callable[..., Callable[[Callable[..., Any]], OpDef]]:
-    def decorate(
-        type_name: str, signature: str, shape: ShapeRule | None = default_shape, **options: Any
-    ) -> Callable[[Callable[..., Any]], OpDef]:
-        if shape is None:
-            raise ValueError(f"op {type_name} needs a shape rule")
+    def decorate(type_name: str, signature: str, *rule: ShapeRule, **options: Any) -> Callable[[Callable[..., Any]], OpDef]:
+        shape = _rule(rule, options, default_shape)
         return lambda body: define(type_name, signature, kind, body, shape, **options)
 
     return decorate
@@ -366,6 +372,7 @@ def reduction(type_name: str, signature: str, combine: str, shape: ShapeRule, **
     return lambda body: define(type_name, signature, Reduction(combine), body, shape, **options)
 
 
-def primitive(type_name: str, signature: str, kernel: str, shape: ShapeRule, **options: Any) -> Any:
+def primitive(type_name: str, signature: str, kernel: str, *rule: ShapeRule, **options: Any) -> Any:
     """Decorator: an op with a kernel kind of its own."""
+    shape = _rule(rule, options, None)
     return lambda body: define(type_name, signature, Primitive(kernel), body, shape, **options)

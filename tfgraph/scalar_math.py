@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 
 from .dtypes import DType
+from .errors import fail
 
 
 def _erf(x: Any) -> Any:
     import math
 
     return np.vectorize(math.erf, otypes=[np.float64])(x).astype(np.asarray(x).dtype)
+
+
+def _whole(a: Any, b: Any) -> bool:
+    """True for a division of integers (or of symbolic dimensions), which stops at a divisor of 0."""
+    kind = np.result_type(a, b).kind
+    if kind in "iu" and np.size(a) and np.any(np.equal(b, 0)):
+        fail("Integer division by zero")
+    return kind in "iuO"
 
 
 class NumpyMath:
@@ -27,7 +36,7 @@ class NumpyMath:
     asin, acos, atan, sinh, cosh = np.arcsin, np.arccos, np.arctan, np.sinh, np.cosh
     floor, ceil, rint, abs, sign = np.floor, np.ceil, np.rint, np.abs, np.sign
     isnan, isinf, isfinite = np.isnan, np.isinf, np.isfinite
-    pow, atan2 = np.power, np.arctan2
+    atan2 = np.arctan2
     logical_and, logical_or, logical_not, logical_xor = np.logical_and, np.logical_or, np.logical_not, np.logical_xor
     erf = staticmethod(_erf)
 
@@ -44,6 +53,13 @@ class NumpyMath:
     @staticmethod
     def minimum(a: Any, b: Any) -> Any:
         return np.minimum(a, b)
+
+    @staticmethod
+    def pow(a: Any, b: Any) -> Any:
+        """a to the power b; integers take no negative powers."""
+        if np.asarray(a).dtype.kind in "iu" and np.any(np.asarray(b) < 0):
+            fail("Integers to negative integer powers are not allowed")
+        return np.power(a, b)
 
     @staticmethod
     def rsqrt(x: Any) -> Any:
@@ -67,21 +83,26 @@ class NumpyMath:
     @staticmethod
     def floordiv(a: Any, b: Any) -> Any:
         """The quotient rounded towards minus infinity."""
-        return np.floor_divide(a, b)
+        return np.floor_divide(a, b) if _whole(a, b) else np.floor(a / b)
 
     @staticmethod
     def floormod(a: Any, b: Any) -> Any:
         """The remainder with the divisor's sign."""
+        _whole(a, b)
         return np.mod(a, b)
 
     @staticmethod
     def truncdiv(a: Any, b: Any) -> Any:
         """The quotient rounded towards zero."""
-        return np.trunc(np.true_divide(a, b)).astype(np.result_type(a, b))
+        if not _whole(a, b):
+            return np.trunc(a / b)
+        quotient = np.floor_divide(a, b)
+        return quotient + ((quotient < 0) & (quotient * b != a)).astype(quotient.dtype)
 
     @staticmethod
     def truncmod(a: Any, b: Any) -> Any:
         """The remainder with the dividend's sign."""
+        _whole(a, b)
         return np.fmod(a, b)
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .dtypes import DType
+from .guards import guards_of_call
 from .opdef import OpDef
 from .operators import Operators
 from .shapes import Dims, TensorShape
@@ -155,6 +156,7 @@ class Operation:
         self.frames = frames
         self.id = number
         self.context: Any = None  # the tf.cond branch it was made in
+        self.guards = guards_of_call(opdef.type, self.inputs, self._control_inputs)
 
     @property
     def type(self) -> str:
@@ -181,6 +183,7 @@ class Operation:
 
     def _add_control_inputs(self, ops: Sequence[Operation]) -> None:
         self._control_inputs += [o for o in ops if o not in self._control_inputs]
+        self.guards = guards_of_call(self.type, self.inputs, self._control_inputs)
         self.graph.changed()
 
     @property

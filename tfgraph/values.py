@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import ShapeError
 from .opdef import Array, Call
 from .shapes import Undecided, element_count
 
@@ -49,10 +50,14 @@ def evaluate(node: Any, inputs: list[Any], index: int) -> np.ndarray | None:
     """Output `index` of `node` on small arrays, elements possibly None or Batch; None if it cannot be said."""
     from .reference import compute
 
+    inputs = [np.asarray(v) for v in inputs]
+    if any(v.dtype == object for v in inputs):
+        # one array of sizes that are not numbers makes all of them objects, so that an op sees operands of one type
+        inputs = [v.astype(object) for v in inputs]
     try:
         with np.errstate(all="ignore"):
-            outputs = compute(node.opdef, Call(node.opdef, [Array(np.asarray(v)) for v in inputs], node.attrs), inputs)
-    except (TypeError, ValueError, Undecided, LookupError, IndexError, ArithmeticError, AttributeError):
+            outputs = compute(node.opdef, Call(node.opdef, [Array(v) for v in inputs], node.attrs), inputs)
+    except (TypeError, ValueError, Undecided, LookupError, IndexError, ArithmeticError, AttributeError, ShapeError):
         return None
     return np.asarray(outputs[index])
 

@@ -1,0 +1,84 @@
+"""Kernel kinds: from a group to a template's context. One file per kind; this is their table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..emitted import Launch, Shared
+from ..ir import Kernel, Node, Plan, Size
+from ..problems import NotCompilable
+from ..render import render
+from ..scalar import Printer
+from .scribe import Scribe
+
+
+@dataclass(frozen=True)
+class Written:
+    """The text of one kernel and what it needs beside itself."""
+
+    source: str
+    launches: tuple[Any, ...]
+    shared: tuple[Shared, ...] = ()
+    random: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a kind may look at while it writes a kernel."""
+
+    kernel: Kernel
+    plan: Plan
+    printer: Printer
+    tables: Any
+    failures: dict[str, int]
+    randoms: tuple[Node, ...]
+
+    def scribe(self, reserved: Sequence[str] = ()) -> Scribe:
+        return Scribe(self.kernel, self.plan, self.printer, self.tables, self.failures, reserved)
+
+
+def _nest(module: Any) -> Callable[[Context], Written]:
+    def write_nest(context: Context) -> Written:
+        template, text, launches = module.write(context.scribe())
+        return Written(render(template, k=text), launches)
+
+    return write_nest
+
+
+def _table() -> Mapping[str, tuple[Callable[[Context], Written], Callable[[Kernel], Size]]]:
+    from . import pointwise, primitives, reduce, rows
+
+    def none(kernel: Kernel) -> Size:
+        return Size()
+
+    return {
+        "pointwise": (_nest(pointwise), none),
+        "rows": (_nest(rows), none),
+        "reduce": (_nest(reduce), lambda kernel: reduce.scratch(kernel.group)),
+        **primitives.TABLE,
+    }
+
+
+def _entry(kernel: Kernel) -> tuple[Callable[[Context], Written], Callable[[Kernel], Size]]:
+    table = _table()
+    if kernel.group.kind not in table:
+        node = kernel.group.nodes[0]
+        raise NotCompilable(f"{node.label} ({node.type}) has no C kernel ({kernel.group.kind})")
+    return table[kernel.group.kind]
+
+
+def scratch(kernel: Kernel) -> Size:
+    """Working memory of one kernel, beside its values."""
+    return _entry(kernel)[1](kernel)
+
+
+def write(
+    kernel: Kernel, plan: Plan, printer: Printer, tables: Any, failures: dict[str, int], randoms: tuple[Node, ...]
+) -> Written:
+    """The text of one kernel."""
+    return _entry(kernel)[0](Context(kernel, plan, printer, tables, failures, randoms))
+
+
+__all__ = ["Launch", "Written", "scratch", "write"]

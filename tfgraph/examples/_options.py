@@ -60,16 +60,27 @@ def fraction(text: str) -> float:
     return _number(text, float, lambda value: 0 < value < 1, "a number between 0 and 1")
 
 
-def new_parser(name: str, description: str, *, batch: int, learning_rate: float) -> argparse.ArgumentParser:
-    """The parser of example `name` with the options that every example has."""
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default to an option's help, where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+def new_parser(name: str, description: str, *, batch: int, learning_rate: float | None) -> argparse.ArgumentParser:
+    """The parser of example `name` with the options that every example has.
+
+    learning_rate None: the example chooses when the user does not.
+    """
     parser = argparse.ArgumentParser(
         prog=f"python -m tfgraph.examples.{name}",
         description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     add = parser.add_argument
+    rate_help = "Adam's step size" + ("; the default depends on the model" if learning_rate is None else "")
     add("--batch", type=positive_int, default=batch, metavar="N", help="examples in a training step")
-    add("--learning-rate", type=positive_float, default=learning_rate, metavar="RATE", help="Adam's step size")
+    add("--learning-rate", type=positive_float, default=learning_rate, metavar="RATE", help=rate_help)
     add("--seed", type=seed, default=1, metavar="N", help="seed of the weights, the dropout and the shuffling")
     add("--output", type=Path, default=Path("output") / name, metavar="DIR", help="folder for what is written")
     add("--device", choices=("cpu", "gpu"), default="cpu", help="where the net is trained")

@@ -73,10 +73,9 @@ class Task:
 # --- models: images (?, 9216), keep_prob () -> predictions (?, outputs), weights for the L2 penalty ---
 
 
-def new_weights(shape: Sequence[int], gain: float = 2.0) -> Any:
-    """Normal weights of variance gain / inputs: 2 keeps the signal's size through a ReLU, 1 without one."""
-    inputs = int(np.prod(shape[:-1]))
-    return tf.Variable(tf.truncated_normal(shape, stddev=(gain / inputs) ** 0.5), name="weights")
+def new_weights(shape: Sequence[int], stddev: float = 0.05) -> Any:
+    """Weights large enough that the convolutional model leaves the mean face behind: with 0.02 it never does."""
+    return tf.Variable(tf.truncated_normal(shape, stddev=stddev), name="weights")
 
 
 def new_biases(length: int) -> Any:
@@ -86,18 +85,18 @@ def new_biases(length: int) -> Any:
 def no_hidden_layer(images: Any, keep_prob: Any, outputs: int) -> tuple[Any, list[Any]]:
     """9216 -> outputs: every keypoint is a weighted sum of the pixels."""
     with tf.name_scope("output"):
-        weights = new_weights([PIXELS, outputs], gain=0.01)
+        weights = new_weights([PIXELS, outputs], stddev=0.001)  # predictions start near 0, the image's middle
         return tf.matmul(images, weights) + new_biases(outputs), [weights]
 
 
 def one_hidden_layer(images: Any, keep_prob: Any, outputs: int) -> tuple[Any, list[Any]]:
     """9216 -> 100 with ReLU and dropout -> outputs."""
     with tf.name_scope("hidden"):
-        hidden_weights = new_weights([PIXELS, 100])
+        hidden_weights = new_weights([PIXELS, 100], stddev=0.01)
         x = tf.nn.relu(tf.matmul(images, hidden_weights) + new_biases(100))
         x = tf.nn.dropout(x, keep_prob=keep_prob)
     with tf.name_scope("output"):
-        output_weights = new_weights([100, outputs], gain=0.01)
+        output_weights = new_weights([100, outputs])
         return tf.matmul(x, output_weights) + new_biases(outputs), [hidden_weights, output_weights]
 
 
@@ -121,24 +120,25 @@ def convolutional(images: Any, keep_prob: Any, outputs: int) -> tuple[Any, list[
                 x = tf.nn.dropout(x, keep_prob=keep_prob)
             all_weights.append(weights)
     with tf.name_scope("output"):
-        weights = new_weights([500, outputs], gain=0.01)
+        weights = new_weights([500, outputs])
         return tf.matmul(x, weights) + new_biases(outputs), [*all_weights, weights]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model, the learning rate that suits it and what to call it."""
+    """A model, what to call it, and the options that suit it."""
 
     build: Callable[[Any, Any, int], tuple[Any, list[Any]]]
-    learning_rate: float
     title: str
+    learning_rate: float
+    keep_prob: float
 
 
 MODELS = {
-    # The pixels are all positive: a step of Adam moves all 9216 weights of an output the same way at once.
-    "none": Model(no_hidden_layer, 1e-4, "no hidden layer"),
-    "hidden": Model(one_hidden_layer, 1e-4, "one hidden layer"),
-    "conv": Model(convolutional, 1e-3, "convolutional"),
+    # Pixels are never negative, so a step of Adam can move all 9216 weights of a unit the same way: small steps there.
+    "none": Model(no_hidden_layer, "no hidden layer", learning_rate=1e-4, keep_prob=1.0),
+    "hidden": Model(one_hidden_layer, "one hidden layer", learning_rate=3e-4, keep_prob=1.0),
+    "conv": Model(convolutional, "convolutional", learning_rate=1e-3, keep_prob=0.5),
 }
 
 
@@ -321,6 +321,8 @@ def run(options: argparse.Namespace) -> None:
     model = MODELS[options.model]
     if options.learning_rate is None:
         options.learning_rate = model.learning_rate
+    if options.keep_prob is None:
+        options.keep_prob = model.keep_prob
     if options.epochs is None:
         options.epochs = 10 if options.data is None else 30
     task = load(options)
@@ -362,7 +364,8 @@ def new_parser() -> argparse.ArgumentParser:
     add("--missing", choices=("mask", "drop"), default="mask",
         help="empty cells: mask them in the loss, or drop their faces")  # fmt: skip
     add("--validation", type=_options.fraction, default=0.2, metavar="SHARE", help="share of the faces held back")
-    add("--keep-prob", type=_options.probability, default=0.5, metavar="P", help="share that dropout keeps")
+    add("--keep-prob", type=_options.probability, metavar="P", help="share of a dense layer that dropout keeps; "
+        "default 0.5 for conv, 1 for hidden")  # fmt: skip
     add("--l2", type=_options.nonnegative_float, default=0.0, metavar="WEIGHT", help="weight of the L2 penalty")
     add("--decay-rate", type=_options.probability, default=1.0, metavar="FACTOR",
         help="the learning rate is multiplied by it every --decay-epochs")  # fmt: skip

@@ -1,0 +1,252 @@
+"""From a pruned graph to C, stage by stage. Read this file first.
+
+    graph operations --specialise--> Roots --expand, simplify, fold_constants, place_copies--> Roots
+      --group_kernels--> groups --plan_memory--> Plan --kinds, templates--> Program
+
+`STAGES` is the part of the pipeline that maps Roots to Roots; the driver runs, checks and dumps each stage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..opdef import Host
+from ..shapes import Batch, Undecided
+from . import kinds
+from .check import check_plan, check_roots
+from .internal import feed as _  # noqa: F401  registers the compiler's own ops
+from .ir import FetchSlot, Group, Kernel, Plan, Program, RandomSlot, Roots, Size, VariableSlot
+from .names import comment, identifier
+from .passes.expand import expand
+from .passes.fold_constants import fold_constants
+from .passes.group_kernels import group_kernels
+from .passes.place_copies import place_copies, variable_of
+from .passes.plan_memory import Tables, external_values, plan_memory, tables
+from .passes.simplify import simplify
+from .passes.specialise import specialise
+from .problems import NeedsConstants
+from .scalar import Printer
+from .source import assemble
+
+STAGES: tuple[Callable[[Roots], Roots], ...] = (
+    expand,
+    fold_constants,  # before simplify: its rules look at constant operands
+    simplify,
+    fold_constants,  # simplify may leave constants that have met
+    place_copies,  # last: every pass before it is free to make views
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with its pruned operations in execution order; serves every batch size."""
+
+    order: tuple[Any, ...]
+    fetches: tuple[Any, ...]
+    feeds: tuple[Any, ...]
+
+    @property
+    def host(self) -> tuple[Any, ...]:
+        """Operations that run in Python beside the step."""
+        return tuple(op for op in self.order if isinstance(op.opdef.kind, Host))
+
+
+def prepare(order: Sequence[Any], fetches: Sequence[Any], feeds: Sequence[Any]) -> Prepared:
+    """Freeze what a run needs: operations in execution order, fetched tensors, fed tensors."""
+    return Prepared(tuple(order), tuple(fetches), tuple(feeds))
+
+
+def symbolic(prepared: Prepared, shapes: Sequence[tuple[int, ...]]) -> tuple[int, list[tuple[Any, ...]]]:
+    """The batch size of a run and its feeds' dimensions in terms of it.
+
+    N is the first size of the first feed whose leading dimension the graph leaves open (a known rank counts more than an
+    unknown one). Other open leading dimensions of that size are N too; every other size is a constant.
+    """
+    candidates = [
+        (tensor.dims is None, i)
+        for i, (tensor, shape) in enumerate(zip(prepared.feeds, shapes, strict=True))
+        if shape and (tensor.dims is None or tensor.dims[0] is None)
+    ]
+    if not candidates:
+        return 1, [tuple(s) for s in shapes]
+    n = shapes[min(candidates)[1]][0]
+    open_feeds = {i for _, i in candidates}
+    dims: list[tuple[Any, ...]] = [
+        (Batch(1), *shape[1:]) if i in open_feeds and shape[0] == n else tuple(shape) for i, shape in enumerate(shapes)
+    ]
+    return n, dims
+
+
+def compile_program(
+    prepared: Prepared,
+    dims: Sequence[tuple[Any, ...]],
+    values: Mapping[int, np.ndarray],
+    variable_dims: Mapping[str, tuple[int, ...]],
+) -> Program:
+    """The program of one specialisation. Pure: equal graphs give byte-equal source.
+
+    Raises NeedsConstants, NeedsValues, NotCompilable (see `problems`) or InvalidArgumentError for shapes that do not fit.
+    """
+    dump = _Dump(os.environ.get("TFGRAPH_DUMP"))
+    try:
+        roots = specialise(prepared.order, prepared.fetches, prepared.feeds, dims, values, variable_dims)
+        dump.roots("specialise", roots)
+        for stage in STAGES:
+            roots = stage(roots)
+            check_roots(roots, stage.__name__)
+            dump.roots(stage.__name__, roots)
+        groups = group_kernels(roots)
+        dump.groups(groups)
+        program = emit(roots, groups, dims, prepared)
+    except Undecided as reason:
+        raise NeedsConstants(str(reason)) from None
+    dump.text("step.c", program.source)
+    return program
+
+
+def emit(roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared: Prepared) -> Program:
+    """Kernels, their memory and their text."""
+    kernels = tuple(
+        Kernel(i, kernel_name(i, group), group, reads, writes)
+        for i, (group, (reads, writes)) in enumerate(zip(groups, external_values(groups, roots), strict=True))
+    )
+    known = tables(groups)
+    scratch = {k.index: kinds.scratch(k) for k in kernels}
+    plan = plan_memory(kernels, roots, known, scratch)
+    check_plan(kernels, plan)
+    randoms = tuple(n for g in groups for n in g.nodes if n.opdef.effect == "random")
+    printer, failures = Printer(), dict[str, int]()
+    written = [kinds.write(k, plan, printer, known, failures, randoms) for k in kernels]
+    shared = {item.name: item for w in written for item in w.shared}
+    source = assemble(
+        kernels=[w.source for w in written],
+        launches=[(k.index, launch) for k, w in zip(kernels, written, strict=True) for launch in w.launches],
+        shared=tuple(shared.values()),
+        math=frozenset(printer.used),
+        random=frozenset(name for w in written for name in w.random),
+        summary=_summary(roots, kernels, prepared),
+        batch_bytes=plan.batch_bytes,
+        fixed_bytes=plan.fixed_bytes,
+    )
+    return Program(
+        source=source,
+        feeds=tuple(FetchSlot(t.dtype.base_dtype, tuple(d)) for t, d in zip(prepared.feeds, dims, strict=True)),
+        fetches=tuple(FetchSlot(v.dtype.base_dtype, v.dims) for v in roots.fetches),
+        variables=_variable_slots(known, groups),
+        constants=tuple(np.asarray(v.op.attr("value")) for v in known.constants),
+        randoms=tuple(_random_slot(n) for n in randoms),
+        batch_bytes=plan.batch_bytes,
+        fixed_bytes=plan.fixed_bytes,
+        kernels=kernels,
+        plan=plan,
+        checks=tuple(failures),
+        math=frozenset(printer.used),
+    )
+
+
+def kernel_name(index: int, group: Group) -> str:
+    """`k07_conv2d_bias_relu`: the number, then what the group does."""
+    names = dict.fromkeys(identifier(n.label) if group.kind != "pointwise" else identifier(n.type) for n in group.nodes)
+    if group.anchor is not None:
+        names = {group.kind: None, **{identifier(n.type): None for n in group.nodes if n is not group.anchor}}
+    stem = "_".join(list(names)[:4])
+    return f"k{index:02d}_{stem}"[:48]
+
+
+def _variable_slots(known: Tables, groups: Sequence[Group]) -> tuple[VariableSlot, ...]:
+    """What each variable must be before the step: who reads it first, if anybody does before a write sets it whole."""
+    first_reader: dict[Any, str | None] = {}
+    written: set[Any] = set()
+    for group in groups:
+        for node in group.nodes:
+            for value, arg in _arguments(node):
+                if value.op.type == "_Read" or _reads_through_view(value):
+                    variable = variable_of(_read_of(value).inputs[0])
+                    first_reader.setdefault(variable, _reader_name(_read_of(value), node))
+            for value, arg in _arguments(node):
+                if value.dtype.is_ref:
+                    variable = variable_of(value)
+                    if node.type != "Assign":
+                        first_reader.setdefault(variable, _origin_name(node))
+                    first_reader.setdefault(variable, None)
+                    written.add(variable)
+    return tuple(
+        VariableSlot(
+            v.attr("key"), v.outputs[0].dtype.base_dtype, v.outputs[0].dims, first_reader.get(v), v in written
+        )
+        for v in known.variables
+    )
+
+
+def _arguments(node: Any) -> list[tuple[Any, Any]]:
+    return [(v, None) for v in node.data_inputs()]
+
+
+def _read_of(value: Any) -> Any:
+    from .index import access_of
+
+    return value.op if value.op.type == "_Read" else access_of(value).base.op
+
+
+def _reads_through_view(value: Any) -> bool:
+    return not value.dtype.is_ref and _read_of(value).type == "_Read"
+
+
+def _origin_name(node: Any) -> str:
+    return node.origin.name if node.origin is not None else node.label
+
+
+def _reader_name(read: Any, node: Any) -> str:
+    return _origin_name(read)
+
+
+def _random_slot(node: Any) -> RandomSlot:
+    from ..shapes import element_count
+
+    count = element_count(node.outputs[0].dims)
+    # 256 counters per output, whatever the distribution (tfgraph/philox.py)
+    reserved = Size(per_batch=256 * count.per) if isinstance(count, Batch) else Size(fixed=256 * count)
+    return RandomSlot(node.origin.name, int(node.attr("seed")), int(node.attr("seed2")), reserved)
+
+
+def _summary(roots: Roots, kernels: Sequence[Kernel], prepared: Prepared) -> list[str]:
+    fetched = ", ".join(comment(t.name) for t in prepared.fetches[:8])
+    fed = ", ".join(comment(t.name) for t in prepared.feeds[:8])
+    return [f"{len(kernels)} kernels from {len(prepared.order)} operations", f"fetches: {fetched}", f"feeds: {fed}"]
+
+
+class _Dump:
+    """Writes every stage to TFGRAPH_DUMP, if that is set."""
+
+    def __init__(self, folder: str | None) -> None:
+        self.folder = Path(folder) if folder else None
+        self.number = 0
+        if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def text(self, name: str, text: str) -> None:
+        if self.folder:
+            (self.folder / name).write_text(text)
+
+    def roots(self, stage: str, roots: Roots) -> None:
+        if self.folder:
+            self.text(f"{self.number:02d}-{stage}.txt", "\n".join(map(repr, roots.nodes)) + f"\nfetches {roots.fetches}\n")
+            self.number += 1
+
+    def groups(self, groups: Sequence[Group]) -> None:
+        if self.folder:
+            lines = []
+            for i, group in enumerate(groups):
+                lines.append(f"kernel {i}: {group.kind} over {list(group.domain)}")
+                lines += [f"    {node!r}" for node in group.nodes]
+                lines += [f"    not fused: {r}" for r in group.refusals]
+            self.text(f"{self.number:02d}-group_kernels.txt", "\n".join(lines) + "\n")
+
+
+__all__ = ["Plan", "Prepared", "compile_program", "prepare", "symbolic"]

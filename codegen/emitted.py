@@ -1,0 +1,106 @@
+"""What a kernel writer hands back: the C text of its functions, how to launch them, and the memory they need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What happens to each finished sum of a matrix product or convolution before it is stored.
+
+    `lines` are C statements that may use `acc` (the sum), `row` and `column` (int64_t, its place in the output seen
+    as a row-major matrix); `stores` are C statements that write to memory. Both empty means: store `acc` itself.
+    """
+
+    lines: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        return not self.lines and not self.stores
+
+
+PLAIN = Epilogue()
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One call of a kernel function: chunks 0 .. `chunks`-1, a C expression that may use N."""
+
+    function: str
+    chunks: str
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Bytes of working memory: `per_batch_bytes` * N + `fixed_bytes`."""
+
+    per_batch_bytes: int = 0
+    fixed_bytes: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return self.per_batch_bytes == 0 and self.fixed_bytes == 0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A type or function that several kernels of a program use: emitted once, before them, in first-seen order."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A kernel as C: `source` after every item of `shared`, run by `launches` in order."""
+
+    source: str
+    launches: tuple[Launch, ...]
+    scratch: Scratch
+    shared: tuple[Shared, ...] = ()
+
+
+def unique_shared(kernels: Sequence[Emitted]) -> tuple[Shared, ...]:
+    """The shared items of all kernels, each name once, in the order they are first seen."""
+    found: dict[str, Shared] = {}
+    for kernel in kernels:
+        for item in kernel.shared:
+            found.setdefault(item.name, item)
+    return tuple(found.values())
+
+
+PROLOGUE = "@prologue@"
+"""Stands in a template's function bodies where the caller's declarations go."""
+
+_DECLARED = re.compile(r"(\w+)\s*=")
+_WORD = re.compile(r"\w+")
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+
+def used_lines(lines: Sequence[str], body: str) -> tuple[str, ...]:
+    """The declarations among `lines` that `body`, or a later line that is kept, refers to.
+
+    A line that declares nothing is kept. So one list of declarations serves all functions of a kernel without
+    unused variables.
+    """
+    words = set(_WORD.findall(_COMMENT.sub(" ", body)))
+    kept: list[str] = []
+    for line in reversed(lines):
+        declared = _DECLARED.search(line)
+        if declared and declared.group(1) not in words:
+            continue
+        kept.append(line)
+        words.update(_WORD.findall(_COMMENT.sub(" ", line)))
+    return tuple(reversed(kept))
+
+
+def insert_prologue(text: str, lines: Sequence[str], indent: str = "    ") -> str:
+    """`text` with the declarations that each function needs in the place of its `@prologue@` line."""
+    first, *bodies = text.split(f"{indent}{PROLOGUE}\n")
+    return first + "".join(
+        "".join(f"{indent}{line}\n" for line in used_lines(lines, body)) + body for body in bodies
+    )

@@ -1,0 +1,232 @@
+"""Kernels that work row by row: folds over the last axes with what comes before and after them.
+
+Softmax, cross-entropy and its gradient are one such kernel: each sweep over a row may use what earlier sweeps folded.
+Values that a later sweep needs again stay in an array of the row's length on the stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...opdef import Reduction
+from ...shapes import Batch, element_count
+from ..index import access_of
+from ..emitted import Launch
+from ..ir import Node, Value
+from ..scalar import Expr, c_type, size_text
+from .folds import Fold, fold_of
+from .pointwise import CHUNK_ELEMENTS, header
+from .scribe import Scribe, Space, decompose
+
+SIMD_LENGTH = 16  # shorter rows gain nothing from a vectorised fold
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One loop over a row: what it folds, its body, and the per-row lines after it."""
+
+    folds: tuple[Fold, ...]
+    pragma: str
+    body: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowsText:
+    """The context of templates/shared/rows.j2."""
+
+    name: str
+    comment: tuple[str, ...]
+    declarations: tuple[str, ...]
+    count: str
+    block: int
+    inner: str
+    decompose: tuple[str, ...]
+    decompose_inner: tuple[str, ...]
+    arrays: tuple[str, ...]
+    sweeps: tuple[Sweep, ...]
+
+
+def write(scribe: Scribe) -> tuple[str, RowsText, tuple[Launch, ...]]:
+    return _Rows(scribe).write()
+
+
+class _Rows:
+    def __init__(self, scribe: Scribe) -> None:
+        self.scribe = scribe
+        self.group = scribe.kernel.group
+        domain, axes = self.group.domain, self.group.axes
+        self.columns = element_count([domain[a] for a in axes])
+        self.rows = element_count([d for i, d in enumerate(domain) if i not in axes])
+        self.space = Space(domain, tuple(i in axes for i in range(len(domain))))
+        self.row_spaces: dict[Any, Space] = {}
+        self.is_row: dict[Value, bool] = {}
+        self.sweep_of: dict[Node, int] = {}
+        self.ready: dict[Value, int] = {}  # row value -> the sweep after which it is known
+        self.arrays: dict[Value, str] = {}
+
+    def write(self) -> tuple[str, RowsText, tuple[Launch, ...]]:
+        self._classify()
+        self._schedule()
+        self._note()
+        outer = [a for a in self.space.axes if not a.reduced]
+        inner = [a for a in self.space.axes if a.reduced]
+        lines, self.outer_variables = decompose([a.size for a in outer], "i") if outer else ([], [])
+        inner_lines, self.inner_variables = decompose([a.size for a in inner], "j") if inner else ([], [])
+        sweeps = self._sweeps()
+        block = max(1, CHUNK_ELEMENTS // max(1, self.columns * len(sweeps)))
+        count = size_text(self.rows)
+        row_lines = [line for space in self.row_spaces.values() for line in self._row_decomposition(space)]
+        text = RowsText(
+            self.scribe.kernel.name,
+            header(self.scribe),
+            tuple(self.scribe.declarations()),
+            count,
+            block,
+            size_text(self.columns),
+            tuple(dict.fromkeys([*lines, *row_lines])),
+            tuple(inner_lines),
+            tuple(f"{c_type(v.dtype)} {name}[{self.columns}];" for v, name in self.arrays.items()),
+            tuple(sweeps),
+        )
+        return "shared/rows.j2", text, (Launch(self.scribe.kernel.name, f"tg_chunks({count}, {block})"),)
+
+    # --- what is per row, and in which sweep ------------------------------------------------------------------------
+
+    def _classify(self) -> None:
+        for node in self.group.nodes:
+            per_row = isinstance(node.kind, Reduction) or self._of_rows_only(node)
+            for value in node.outputs:
+                self.is_row[value] = per_row
+
+    def _of_rows_only(self, node: Node) -> bool:
+        """A pointwise node over the kept dimensions (and not over the whole domain)."""
+        return node.outputs[0].dims != self.group.domain or (self.columns == 1 and self._takes_rows(node))
+
+    def _takes_rows(self, node: Node) -> bool:
+        inside = [access_of(v).base for v in node.data_inputs() if not v.dtype.is_ref]
+        inside = [b for b in inside if b in self.is_row]
+        return bool(inside) and all(self.is_row[b] for b in inside)
+
+    def _inside(self, node: Node) -> list[Value]:
+        bases = [access_of(v).base for v in node.data_inputs() if not v.dtype.is_ref]
+        return [b for b in bases if b in self.is_row]
+
+    def _schedule(self) -> None:
+        earliest: dict[Node, int] = {}
+        for node in self.group.nodes:
+            sweep = 0
+            for base in self._inside(node):
+                sweep = max(sweep, self.ready[base] + 1 if self.is_row[base] else earliest[base.op])
+            if self._is_row_node(node):
+                done = max((self.ready[b] for b in self._inside(node)), default=0)
+                self.ready.update(dict.fromkeys(node.outputs, done))
+                sweep = done
+            elif isinstance(node.kind, Reduction):
+                self.ready.update(dict.fromkeys(node.outputs, sweep))
+            earliest[node] = sweep
+        # elements are computed as late as their first use allows, so that fewer have to be kept
+        for node in reversed(self.group.nodes):
+            users = [
+                self.sweep_of[n]
+                for n in self.group.nodes
+                if n in self.sweep_of and not self._is_row_node(n) and any(b.op is node for b in self._inside(n))
+            ]
+            late = min(users, default=earliest[node])
+            fixed = isinstance(node.kind, Reduction) or self._is_row_node(node)
+            self.sweep_of[node] = earliest[node] if fixed else max(earliest[node], late)
+        for node in self.group.nodes:
+            for base in self._inside(node):
+                if not self.is_row[base] and not self._is_row_node(node) and self.sweep_of[base.op] < self.sweep_of[node]:
+                    self.arrays.setdefault(base, "")
+
+    def _is_row_node(self, node: Node) -> bool:
+        return not isinstance(node.kind, Reduction) and bool(node.outputs) and self.is_row[node.outputs[0]]
+
+    # --- accesses ---------------------------------------------------------------------------------------------------
+
+    def _note(self) -> None:
+        members = self.is_row.__contains__
+        for node in self.group.nodes:
+            if isinstance(node.kind, Reduction):
+                access = access_of(node.inputs[0])
+                if access.base not in self.is_row and not self.scribe.is_inline(access):
+                    self.space.note(access)
+                self._row_space(node.outputs[0].dims).note(access_of(node.outputs[0]))
+            elif self._is_row_node(node):
+                self.scribe.note_operands(node, self._row_space(node.outputs[0].dims), members)
+            else:
+                self.scribe.note_operands(node, self.space, members)
+        self.space.settle()
+        for space in self.row_spaces.values():
+            space.settle()
+
+    def _row_space(self, dims: Any) -> Space:
+        if dims not in self.row_spaces:
+            self.row_spaces[dims] = Space(dims, (False,) * len(dims))
+        return self.row_spaces[dims]
+
+    def _row_decomposition(self, space: Space) -> list[str]:
+        return decompose([a.size for a in space.axes], "i", self._stem(space))[0] if space.axes else []
+
+    def _row_variables(self, space: Space) -> list[str]:
+        return decompose([a.size for a in space.axes], "i", self._stem(space))[1] if space.axes else []
+
+    def _stem(self, space: Space) -> str:
+        return f"row{list(self.row_spaces.values()).index(space)}_"
+
+    # --- text -------------------------------------------------------------------------------------------------------
+
+    def _sweeps(self) -> list[Sweep]:
+        count = max([self.sweep_of[n] for n in self.group.nodes] + [0]) + 1
+        for value in self.arrays:
+            self.arrays[value] = self.scribe.names.unique(value.op.label + "_row")
+        return [self._sweep(number) for number in range(count)]
+
+    def _sweep(self, number: int) -> Sweep:
+        folds: list[Fold] = []
+        body: list[str] = []
+        after: list[str] = []
+        for node in self.group.nodes:
+            if self.sweep_of[node] != number:
+                continue
+            if isinstance(node.kind, Reduction):
+                body.append(self._fold(node, folds))
+                space = self._row_space(node.outputs[0].dims)
+                after += self.scribe.stores(node, space, self._row_variables(space))
+            elif self._is_row_node(node):
+                space = self._row_space(node.outputs[0].dims)
+                after += self.scribe.lines_at(node, space, self._row_variables(space), self.scribe.local)
+            else:
+                body += self._element_lines(node, number)
+        clauses = " ".join(f.clause for f in folds)
+        vectorise = folds and self.columns >= SIMD_LENGTH and not any("tg_fail" in line for line in body)
+        return Sweep(tuple(folds), f"#pragma omp simd {clauses}" if vectorise else "", tuple(body), tuple(after))
+
+    def _element_lines(self, node: Node, number: int) -> list[str]:
+        lines = self.scribe.lines_at(node, self.space, self._variables(), lambda v: self._element(v, number))
+        return lines + [f"{self.arrays[v]}[j] = {self.scribe.locals[v]};" for v in node.outputs if v in self.arrays]
+
+    def _element(self, value: Value, number: int) -> Expr | None:
+        """An operand inside sweep `number`: a local of this sweep, a per-row value, or the row's array."""
+        if value in self.arrays and self.sweep_of[value.op] < number:
+            return Expr(f"{self.arrays[value]}[j]", value.dtype)
+        return self.scribe.local(value)
+
+    def _fold(self, node: Node, folds: list[Fold]) -> str:
+        access = access_of(node.inputs[0])
+        operand = self._element(access.base, self.sweep_of[node]) if access.base in self.is_row else None
+        if operand is None:
+            operand = self.scribe.operand(access, self.space, self._variables())
+        value = node.outputs[0]
+        fold = fold_of(node.kind.combine, value.dtype, self.scribe.names.unique(node.label))
+        folds.append(fold)
+        self.scribe.locals[value] = fold.name
+        return fold.step(self.scribe.printer, operand)
+
+    def _variables(self) -> list[str]:
+        return [*self.outer_variables, *self.inner_variables]
+
+
+__all__ = ["Batch", "write"]

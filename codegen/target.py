@@ -1,0 +1,108 @@
+"""The machine that code is generated for: its vectors and registers, and which tile of sums runs fastest on it."""
+
+from __future__ import annotations
+
+import functools
+import math
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+NOMINAL_BATCH = 128
+"""The batch size that tiles and blocks are chosen for; every other one gives the same numbers, perhaps slower."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An instruction set as the kernels see it: bytes of one vector, number of vector registers."""
+
+    name: str
+    vector_bytes: int
+    registers: int
+
+    def lanes(self, element_bytes: int) -> int:
+        return self.vector_bytes // element_bytes
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("avx512", 64, 32),
+        Target("avx2", 32, 16),
+        Target("sse2", 16, 16),
+        Target("neon", 16, 32),
+    )
+}
+
+
+@functools.cache
+def host_target() -> Target:
+    """The target of the machine this process runs on, as a compiler's -march=native sees it."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return TARGETS["neon"]
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return TARGETS["sse2"]
+    if {"avx512f", "avx512dq", "avx512vl"} <= flags:
+        return TARGETS["avx512"]
+    return TARGETS["avx2"] if {"avx2", "fma"} <= flags else TARGETS["sse2"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """`rows` x `vectors` sums that stay in registers through the whole inner loop."""
+
+    rows: int
+    vectors: int
+
+
+L2_BYTES_PER_CYCLE = 24
+CALL_CYCLES = 25
+
+
+def step_cycles(target: Target, tile: Tile) -> float:
+    """Cycles of one step: `vectors` loads, `rows` broadcasts and their products, added to the sums.
+
+    Two multiply-adds and two loads start per cycle, a sum can be added to again after 4, and the vectors come from
+    the second-level cache.
+    """
+    return max(
+        tile.rows * tile.vectors / 2,
+        (tile.rows + tile.vectors) / 2,
+        4,
+        tile.vectors * target.vector_bytes / L2_BYTES_PER_CYCLE,
+    )
+
+
+def tile_cycles(target: Target, tile: Tile, steps: int) -> float:
+    """Cycles of one tile over `steps` steps, with its call, the clearing and the storing of its sums."""
+    return steps * step_cycles(target, tile) + 1.5 * tile.rows * tile.vectors + CALL_CYCLES
+
+
+def tiles_that_fit(target: Target, most_rows: int, most_vectors: int) -> Iterator[Tile]:
+    """Every tile whose sums, one row of vectors and one broadcast value have a register each."""
+    for vectors in range(1, min(most_vectors, 8) + 1):
+        for rows in range(1, most_rows + 1):
+            if rows * vectors + vectors + 1 > target.registers:
+                break
+            yield Tile(rows, vectors)
+
+
+def choose_tile(
+    target: Target, rows: int, vectors: int, steps: int, cost: Callable[[Tile], float] | None = None
+) -> Tile:
+    """The tile that covers `rows` x `vectors` sums of `steps` products each in the fewest cycles.
+
+    `cost(tile)` gives the cycles of one column of tiles over all rows; by default the last tile is computed whole.
+    """
+
+    def whole_tiles(tile: Tile) -> float:
+        return math.ceil(rows / tile.rows) * tile_cycles(target, tile, steps)
+
+    column_cost = cost or whole_tiles
+    return min(
+        tiles_that_fit(target, min(rows, 28), vectors),
+        key=lambda tile: (math.ceil(vectors / tile.vectors) * column_cost(tile), -tile.rows),
+    )

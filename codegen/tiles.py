@@ -1,0 +1,117 @@
+"""The C functions that matrix products and convolutions share: vector types, tiles of sums, packing of panels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .emitted import Shared
+from .render import render
+from .scalar import C_TYPES
+from .target import Target, Tile
+
+_LETTERS = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
+_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}
+
+
+@dataclass(frozen=True)
+class Element:
+    """One dtype on one target: its C type, size, and the vector type made of it."""
+
+    dtype: str
+    target: Target
+
+    @property
+    def c_type(self) -> str:
+        return C_TYPES[self.dtype]
+
+    @property
+    def letters(self) -> str:
+        return _LETTERS[self.dtype]
+
+    @property
+    def bytes(self) -> int:
+        return _BYTES[self.dtype]
+
+    @property
+    def lanes(self) -> int:
+        return self.target.lanes(self.bytes)
+
+    @property
+    def vector(self) -> str:
+        return f"tg_{self.letters}x{self.lanes}"
+
+    def vectors(self, columns: int) -> int:
+        """Vectors that hold `columns` elements."""
+        return math.ceil(columns / self.lanes)
+
+
+def vector_type(element: Element) -> Shared:
+    source = render(
+        "c/vector.h.j2",
+        vector=element.vector,
+        c_type=element.c_type,
+        lanes=element.lanes,
+        vector_bytes=element.target.vector_bytes,
+        element_bytes=element.bytes,
+    )
+    return Shared(element.vector, source)
+
+
+def tile_function(element: Element, tile: Tile, row_stride: int, partial: bool = False) -> Shared:
+    """`rows` x `vectors` sums of products; rows of the left operand lie `row_stride` elements apart.
+
+    With `partial` the function takes the number of rows that exist as its last argument.
+    """
+    suffix = "_partial" if partial else ""
+    name = f"tg_tile_{element.letters}_{tile.rows}x{tile.vectors * element.lanes}_stride{row_stride}{suffix}"
+    source = render(
+        "c/tile.c.j2",
+        name=name,
+        c_type=element.c_type,
+        vector=element.vector,
+        lanes=element.lanes,
+        rows=tile.rows,
+        vectors=tile.vectors,
+        row_stride=row_stride,
+        partial=partial,
+    )
+    return Shared(name, source)
+
+
+def transpose_function(element: Element) -> Shared:
+    """A square of vectors transposed in registers."""
+    lanes = element.lanes
+    name = f"tg_transpose_{element.vector.removeprefix('tg_')}"
+    interleaved = [lane for i in range(lanes) for lane in (i, lanes + i)]
+    source = render(
+        "c/transpose.c.j2",
+        name=name,
+        c_type=element.c_type,
+        vector=element.vector,
+        vector_bytes=element.target.vector_bytes,
+        lanes=lanes,
+        stages=lanes.bit_length() - 1,
+        mask=f"tg_lanes_{element.letters}x{lanes}",
+        mask_type=f"int{8 * element.bytes}_t",
+        low=", ".join(map(str, interleaved[:lanes])),
+        high=", ".join(map(str, interleaved[lanes:])),
+    )
+    return Shared(name, source)
+
+
+def pack_functions(element: Element, width: int, transposed: bool) -> tuple[Shared, ...]:
+    """The function that copies a panel of `width` columns, last, after what it needs."""
+    transpose = transpose_function(element)
+    name = f"tg_pack_{element.letters}x{width}{'_transposed' if transposed else ''}"
+    source = render(
+        "c/pack.c.j2",
+        name=name,
+        c_type=element.c_type,
+        width=width,
+        transposed=transposed,
+        lanes=element.lanes,
+        transpose=transpose.name,
+    )
+    packing = Shared(name, source)
+    return (transpose, packing) if transposed else (packing,)

@@ -1,0 +1,60 @@
+"""Which devices there are, and whether the operations of a run may stay where the user placed them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from ..device import parse_device
+from ..errors import InvalidArgumentError
+from ..run_errors import at_node
+from ..tensor import Operation
+
+LOCAL = "/job:localhost/replica:0/task:0"
+MEMORY_LIMIT = 256 << 20  # bytes; what TensorFlow names for a CPU
+
+
+class DeviceAttributes(NamedTuple):
+    """One device, as `Session.list_devices` tells it."""
+
+    name: str
+    device_type: str
+    memory_limit_bytes: int
+    incarnation: int
+
+
+def list_devices(config: Any) -> list[DeviceAttributes]:
+    """The devices of a session: CPUs only, as many as `config.device_count` asks for."""
+    count = int(dict(getattr(config, "device_count", None) or {}).get("CPU", 1))
+    return [DeviceAttributes(f"{LOCAL}/device:CPU:{i}", "CPU", MEMORY_LIMIT, i) for i in range(max(count, 1))]
+
+
+def check_placement(order: Iterable[Operation], config: Any) -> None:
+    """InvalidArgumentError if an operation is placed on a device that is not there and may not move to the CPU."""
+    if getattr(config, "allow_soft_placement", False):
+        return
+    available = [device.name for device in list_devices(config)]
+    for op in order:
+        if op.device and not _names_one_of(parse_device(op.device), available):
+            raise at_node(
+                InvalidArgumentError,
+                op,
+                f"Cannot assign a device for operation {op.name}: {{{{node {op.name}}}}} was explicitly assigned to "
+                f"{op.device} but available devices are [ {', '.join(available)} ]. Make sure the device specification "
+                "refers to a valid device.",
+            )
+
+
+def log_placement(order: Iterable[Operation], config: Any) -> None:
+    """Tell on the standard error stream where each operation runs, if the configuration asks for it."""
+    if getattr(config, "log_device_placement", False):
+        for op in order:
+            print(f"{op.name}: ({op.type}): {LOCAL}/device:CPU:0", file=sys.stderr)
+
+
+def _names_one_of(wanted: dict[str, str], available: Iterable[str]) -> bool:
+    """True if every part of the wanted device (which may hold `*`) fits one of the available ones."""
+    found = [parse_device(name) for name in available]
+    return any(all(fnmatchcase(parts.get(key, ""), value) for key, value in wanted.items()) for parts in found)

@@ -1,0 +1,119 @@
+"""What the steps of one session execute on: its state, its lock, its arenas, and the choice between C and NumPy."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..tensor import Operation, Tensor
+from .interpreter import interpret
+from .memory import State, aligned_empty
+from .toolchain import HOW_TO_INSTALL, find_compiler
+
+logger = logging.getLogger("tfgraph")
+
+BACKENDS = ("interpreter", "compiled")
+
+# steps of these alone only move values: compiling them would cost more than it could ever save
+_MOVES = frozenset(
+    "Assign Const Fill Identity IsVariableInitialized NoOp Placeholder PlaceholderWithDefault VariableV2".split()
+)
+
+
+class Step(Protocol):
+    """The operations behind a run."""
+
+    feeds: Sequence[Tensor]
+
+    def run(self, arrays: Sequence[np.ndarray]) -> list[Any]:
+        """Execute with these arrays for `feeds`; the fetched values, scalars as NumPy scalars."""
+        ...
+
+
+class Machine:
+    """A session's means of execution. Everything here is guarded by `lock`."""
+
+    def __init__(self, state: State, config: Any, lock: threading.RLock | Any) -> None:
+        self.state = state
+        self.config = config
+        self.lock = lock
+        self.sources: list[str] = []  # of the programs compiled so far
+        self._arenas: dict[str, np.ndarray] = {}
+        self._told: set[str] = set()
+
+    def step(self, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]) -> Step:
+        """The step that executes `order`, on the backend that suits it."""
+        wanted = _wanted_backend()
+        moves_only = all(op.type in _MOVES for op in order)
+        if wanted == "interpreter" or (moves_only and wanted is None) or (wanted is None and not _can_compile()):
+            return InterpretedStep(self, order, fetches, feeds)
+        from .programs import CompiledStep  # the compiler's imports cost time that interpreted sessions need not pay
+
+        return CompiledStep(self, order, fetches, feeds)
+
+    def arena(self, name: str, size: int) -> np.ndarray:
+        """`size` bytes or more of working memory, the same from step to step; it grows only when it has to."""
+        held = self._arenas.get(name)
+        if held is None or held.size < size:
+            held = self._arenas[name] = aligned_empty((size,), np.uint8)
+        return held
+
+    def tell_once(self, text: str) -> None:
+        """Log a warning the first time this session meets it."""
+        if text not in self._told:
+            self._told.add(text)
+            logger.warning(text)
+
+
+class InterpretedStep:
+    """A step that the NumPy interpreter executes."""
+
+    def __init__(
+        self, machine: Machine, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]
+    ) -> None:
+        self.feeds = feeds
+        self._machine = machine
+        self._order = order
+        self._fetches = fetches
+
+    def run(self, arrays: Sequence[np.ndarray], commit: bool = True) -> list[Any]:
+        with self._machine.lock:
+            fed = dict(zip(self.feeds, arrays, strict=True))
+            return scalars_unpacked(interpret(self._order, self._fetches, fed, self._machine.state, commit))
+
+
+def scalars_unpacked(arrays: Sequence[np.ndarray]) -> list[Any]:
+    """Arrays as a run returns them: those of rank 0 as NumPy scalars, strings as bytes."""
+    return [array if array.ndim else array[()] for array in arrays]
+
+
+def _wanted_backend() -> str | None:
+    """$TFGRAPH_BACKEND, None if it leaves the choice to us."""
+    wanted = os.environ.get("TFGRAPH_BACKEND", "").strip()
+    if wanted and wanted not in BACKENDS:
+        raise ValueError(f"TFGRAPH_BACKEND must be one of {', '.join(BACKENDS)}, not {wanted!r}")
+    return wanted or None
+
+
+def _can_compile() -> bool:
+    from .. import codegen
+
+    if not hasattr(codegen, "prepare"):
+        return False
+    if find_compiler() is not None:
+        return True
+    _warn_without_compiler()
+    return False
+
+
+@cache
+def _warn_without_compiler() -> None:
+    text = f"No C compiler was found, so graphs run in NumPy, much slower. {HOW_TO_INSTALL}"
+    warnings.warn(text, RuntimeWarning, stacklevel=2)

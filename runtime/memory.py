@@ -1,0 +1,103 @@
+"""What a session keeps between runs: the variables' values and the counters of the random operations.
+
+The interpreter and the compiled programs share one `State`. Compiled code writes variables in place, so an array stays
+where it is for as long as its shape does; `version` changes whenever some variable's array is a new one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..philox import Seeds, seeds_of
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def aligned_empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """An uninitialised array that starts at a multiple of 64 bytes."""
+    dtype = np.dtype(dtype)
+    if dtype == object:
+        return np.empty(shape, dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    offset = -memory.ctypes.data % ALIGNMENT
+    return memory[offset : offset + size].view(dtype).reshape(shape)
+
+
+@dataclass
+class RandomState:
+    """Where a random operation stands: its key, and the counter of its next run."""
+
+    seeds: Seeds
+    counter: int = 0
+
+
+class State:
+    """The variables (by the name of their operation) and random counters of one session."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, np.ndarray] = {}
+        self.randoms: dict[str, RandomState] = {}
+        self.prints: Counter[str] = Counter()  # how often each Print operation has printed
+        self.version = 0
+
+    def assign(self, name: str, value: np.ndarray) -> None:
+        """Store a copy of `value`, in place if the variable has its shape already."""
+        held = self.variables.get(name)
+        if held is None or held.shape != value.shape or held.dtype != value.dtype:
+            held = aligned_empty(value.shape, value.dtype)
+            self.adopt(name, held)
+        held[...] = value
+
+    def adopt(self, name: str, array: np.ndarray) -> None:
+        """Make `array` itself the variable's value."""
+        self.variables[name] = array
+        self.version += 1
+
+    def random(self, op_name: str, seed: int, seed2: int) -> RandomState:
+        """The state of a random operation; a key is drawn now if its seeds are (0, 0) and it is new here."""
+        found = self.randoms.get(op_name)
+        if found is None:
+            found = self.randoms[op_name] = RandomState(seeds_of(seed, seed2))
+        return found
+
+
+class Transaction:
+    """The changes of one run, seen by that run at once and by the session only after `commit`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._written: dict[str, np.ndarray] = {}
+        self._counters: dict[str, int] = {}
+
+    def read(self, name: str) -> np.ndarray | None:
+        """A variable's value, None before its first assignment. It must not be changed."""
+        value = self._written.get(name)
+        return self._state.variables.get(name) if value is None else value
+
+    def write(self, name: str, value: np.ndarray) -> None:
+        self._written[name] = value
+
+    def may_print(self, op_name: str, limit: int) -> bool:
+        """Count one more printing of a Print operation; False once it has printed `limit` times (negative: always)."""
+        prints = self._state.prints
+        prints[op_name] += 1
+        return limit < 0 or prints[op_name] <= limit
+
+    def draw(self, op_name: str, seed: int, seed2: int, count: int) -> RandomState:
+        """The key and counter of a random operation, which then moves on by `count`."""
+        held = self._state.random(op_name, seed, seed2)
+        counter = self._counters.get(op_name, held.counter)
+        self._counters[op_name] = counter + count
+        return RandomState(held.seeds, counter)
+
+    def commit(self) -> None:
+        for name, value in self._written.items():
+            self._state.assign(name, value)
+        for op_name, counter in self._counters.items():
+            self._state.randoms[op_name].counter = counter

@@ -1,0 +1,51 @@
+"""The order in which one run executes its operations; the interpreter and the compiler share it.
+
+In: what a run fetches, targets and feeds. Out: the operations it needs and no others, inputs and control inputs before
+their consumers, writes of variables as late as these edges allow, ties by operation id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import InvalidArgumentError
+from .tensor import Operation, Tensor
+
+
+def execution_order(
+    fetches: Iterable[Tensor], targets: Iterable[Operation], feeds: Iterable[Tensor]
+) -> list[Operation]:
+    """The ancestors of `fetches` and `targets`, cut at the fed tensors, in execution order.
+
+    An operation that does not wait for a write goes before every write, so that a value fetched beside a training step
+    is the one from before the step. InvalidArgumentError if control inputs close a cycle.
+    """
+    import networkx
+
+    needed = _needed(networkx.DiGraph(), fetches, targets, frozenset(feeds))
+    try:
+        return list(networkx.lexicographical_topological_sort(needed, key=_priority))
+    except networkx.NetworkXUnfeasible:
+        cycle = networkx.find_cycle(needed)
+        names = " -> ".join(op.name for op, _ in cycle)
+        raise InvalidArgumentError(
+            None, cycle[0][0], f"Graph is invalid, contains a cycle with {len(cycle)} nodes: {names}"
+        ) from None
+
+
+def _priority(op: Operation) -> tuple[bool, int]:
+    return op.opdef.effect == "write", op.id
+
+
+def _needed(index: Any, fetches: Iterable[Tensor], targets: Iterable[Operation], fed: frozenset[Tensor]) -> Any:
+    """`index` (an empty DiGraph) filled with what the roots need: an edge from each operation to each that awaits it."""
+    waiting = [*targets, *(tensor.op for tensor in fetches if tensor not in fed)]
+    index.add_nodes_from(waiting)
+    while waiting:
+        op = waiting.pop()
+        for source in (*(tensor.op for tensor in op.inputs if tensor not in fed), *op.control_inputs):
+            if source not in index:
+                waiting.append(source)
+            index.add_edge(source, op)
+    return index

@@ -1,0 +1,100 @@
+"""Random tensors with TensorFlow's numbers: `tf.random_uniform`, `tf.random_normal`, ..., `tf.set_random_seed`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import philox
+from .convert import convert_to_tensor
+from .dtypes import FLOATS, as_dtype, float32, int32, int64
+from .graph import get_default_graph
+from .naming import scope_of
+from .ops import random as random_ops
+from .ops.math import add, mul
+from .tensor import Tensor
+
+__all__ = ["get_seed", "random_normal", "random_uniform", "set_random_seed", "truncated_normal"]
+
+
+def set_random_seed(seed: int | None) -> None:
+    """Set the seed of the default graph; the random ops made from now on repeat their numbers from run to run."""
+    get_default_graph().seed = seed
+
+
+def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
+    """The pair (graph seed, op seed) of a random op made now; (None, None) if nothing is to repeat.
+
+    Without a seed of its own, an op takes the number of operations in the graph so far.
+    """
+    graph = get_default_graph()
+    return philox.get_seed(graph.seed, op_seed, graph._last_id)
+
+
+def seed_attributes(op_seed: int | None) -> dict[str, int]:
+    """`get_seed` as the attributes of a node."""
+    seed, seed2 = get_seed(op_seed)
+    return {"seed": seed or 0, "seed2": seed2 or 0}
+
+
+def _shape_tensor(shape: Any) -> Tensor:
+    plain = isinstance(shape, Sequence) and not isinstance(shape, str) and all(isinstance(size, int) for size in shape)
+    return convert_to_tensor(shape, dtype=int32 if plain else None, name="shape")
+
+
+def random_uniform(
+    shape: Any,
+    minval: Any = 0,
+    maxval: Any = None,
+    dtype: Any = float32,
+    seed: int | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """Numbers from [minval, maxval), by default [0, 1). ValueError for integers without `maxval`, or another dtype."""
+    dtype = as_dtype(dtype)
+    if dtype not in (*FLOATS, int32, int64):
+        raise ValueError(f"Invalid dtype {dtype!r}")
+    if maxval is None:
+        if dtype.is_integer:
+            raise ValueError(f"Must specify maxval for integer dtype {dtype!r}")
+        maxval = 1
+    with scope_of(name, "random_uniform", shape, minval, maxval) as scope:
+        shape = _shape_tensor(shape)
+        from_zero = isinstance(minval, int) and minval == 0
+        to_one = isinstance(maxval, int) and maxval == 1
+        if not (from_zero and to_one) or dtype.is_integer:
+            minval = convert_to_tensor(minval, dtype=dtype, name="min")
+            maxval = convert_to_tensor(maxval, dtype=dtype, name="max")
+        seeds = seed_attributes(seed)
+        if dtype.is_integer:
+            return random_ops.random_uniform_int(shape, minval, maxval, name=scope, **seeds)
+        unit = random_ops.random_uniform(shape, dtype=dtype, **seeds)
+        if from_zero:
+            return unit if to_one else mul(unit, maxval)
+        return add(unit * (maxval - minval), minval, name=scope)
+
+
+def random_normal(
+    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32, seed: int | None = None, name: str | None = None
+) -> Tensor:
+    """Normal numbers; `mean` and `stddev` may be tensors and broadcast against `shape`."""
+    return _scaled("random_normal", random_ops.random_standard_normal, shape, mean, stddev, dtype, seed, name)
+
+
+def truncated_normal(
+    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32, seed: int | None = None, name: str | None = None
+) -> Tensor:
+    """Normal numbers, drawn again where they are 2 or more `stddev` away from `mean`."""
+    return _scaled("truncated_normal", random_ops.truncated_normal, shape, mean, stddev, dtype, seed, name)
+
+
+def _scaled(
+    default_name: str, op: Any, shape: Any, mean: Any, stddev: Any, dtype: Any, seed: int | None, name: str | None
+) -> Tensor:
+    dtype = as_dtype(dtype)
+    with scope_of(name, default_name, shape, mean, stddev) as scope:
+        shape = _shape_tensor(shape)
+        mean = convert_to_tensor(mean, dtype=dtype, name="mean")
+        stddev = convert_to_tensor(stddev, dtype=dtype, name="stddev")
+        standard = op(shape, dtype=dtype, **seed_attributes(seed))
+        return add(mul(standard, stddev, name="mul"), mean, name=scope)
