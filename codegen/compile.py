@@ -26,6 +26,7 @@ from .names import comment, identifier
 from .passes.expand import expand
 from .passes.fold_constants import fold_constants
 from .passes.group_kernels import group_kernels
+from .passes.name_sizes import name_sizes
 from .passes.place_copies import place_copies, variable_of
 from .passes.plan_memory import Tables, external_values, plan_memory, tables
 from .passes.simplify import simplify
@@ -35,6 +36,9 @@ from .scalar import Printer
 from .source import assemble
 
 STAGES: tuple[Callable[[Roots], Roots], ...] = (
+    name_sizes,  # before expand: composites ask for sizes as values
+    expand,
+    name_sizes,  # and make new ones, which are packed by a composite
     expand,
     fold_constants,  # before simplify: its rules look at constant operands
     simplify,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+_LOOP = re.compile(r"^(i|j|k|o|e|r|row)\d*_?\d*$")  # the names of loop variables
 _RESERVED = frozenset(
     (
         "auto break case char const continue default do double else enum extern float for goto if inline int long "
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-        "bool true false N s i j k r o chunk first last row column acc part parts scratch main NAN INFINITY "
+        "bool true false N s chunk first last row column acc part parts scratch main NAN INFINITY "
+        "item items blocks start stop from to size "
         "int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t"
     ).split()
 )
@@ -45,7 +47,7 @@ def identifier(label: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_").lower()[:24] or "value"
     if stem[0].isdigit():
         stem = "v" + stem
-    return stem + "_" if stem in _RESERVED or stem.startswith("tg_") else stem
+    return stem + "_" if stem in _RESERVED or _LOOP.match(stem) or stem.startswith("tg_") else stem
 
 
 def comment(text: str) -> str:

@@ -70,7 +70,7 @@ def step_cycles(target: Target, tile: Tile) -> float:
     """
     return max(
         tile.rows * tile.vectors / 2,
-        (tile.rows + tile.vectors) / 2,
+        (tile.rows + tile.vectors) * 0.6,
         4,
         tile.vectors * target.vector_bytes / L2_BYTES_PER_CYCLE,
     )

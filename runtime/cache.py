@@ -88,14 +88,17 @@ class ModuleCache:
 def _digest_of_own_file(path: Path) -> str | None:
     """The digest of a plain file that only we can have written, else None."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not _is_ours_alone(status):
             return None
-        return hashlib.sha256(file.read()).hexdigest()
+        with open(descriptor, "rb", closefd=False) as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    finally:
+        os.close(descriptor)
 
 
 def _is_ours_alone(status: os.stat_result) -> bool:

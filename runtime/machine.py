@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -25,6 +25,11 @@ BACKENDS = ("interpreter", "compiled")
 _MOVES = frozenset(
     "Assign Const Fill Identity IsVariableInitialized NoOp Placeholder PlaceholderWithDefault VariableV2".split()
 )
+
+
+def moves_only(order: Iterable[Operation]) -> bool:
+    """True if no operation computes anything that a compiler could make faster."""
+    return all(op.type in _MOVES for op in order)
 
 
 class Step(Protocol):
@@ -51,12 +56,13 @@ class Machine:
     def step(self, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]) -> Step:
         """The step that executes `order`, on the backend that suits it."""
         wanted = _wanted_backend()
-        moves_only = all(op.type in _MOVES for op in order)
-        if wanted == "interpreter" or (moves_only and wanted is None) or (wanted is None and not _can_compile()):
+        if wanted is None and (moves_only(order) or not _can_compile()):
+            wanted = "interpreter"
+        if wanted == "interpreter":
             return InterpretedStep(self, order, fetches, feeds)
-        from .programs import CompiledStep  # the compiler's imports cost time that interpreted sessions need not pay
+        from .hybrid import compiled_step  # the compiler's imports cost time that interpreted sessions need not pay
 
-        return CompiledStep(self, order, fetches, feeds)
+        return compiled_step(self, order, fetches, feeds)
 
     def arena(self, name: str, size: int) -> np.ndarray:
         """`size` bytes or more of working memory, the same from step to step; it grows only when it has to."""
@@ -103,10 +109,6 @@ def _wanted_backend() -> str | None:
 
 
 def _can_compile() -> bool:
-    from .. import codegen
-
-    if not hasattr(codegen, "prepare"):
-        return False
     if find_compiler() is not None:
         return True
     _warn_without_compiler()

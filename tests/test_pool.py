@@ -205,7 +205,7 @@ def test_one_object_uses_the_pool_of_another(library, pool, tmp_path):
 
 
 FORKS = """
-import os, sys, threading
+import os, signal, sys, threading
 sys.path.insert(0, {folder!r})
 from {module} import assert_counts, load
 library = load({path!r})
@@ -224,10 +224,12 @@ else:
 for _ in range(20):
     child = os.fork()
     if child == 0:
+        signal.alarm(60)
         for _ in range(20):
             assert_counts(library, pool, 64)
         grandchild = os.fork()
         if grandchild == 0:
+            signal.alarm(60)
             assert_counts(library, pool, 64)
             library.destroy(pool)
             os._exit(0)

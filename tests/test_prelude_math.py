@@ -208,7 +208,7 @@ def same(got, wanted):
 
 @pytest.mark.parametrize("suffix", ["f32", "f64"])
 def test_float_comparison_and_division(library, suffix):
-    table = np.array(PAIRS * 5).T                       # long enough for whole vectors and a rest
+    table = np.array(PAIRS * 5).T  # long enough for whole vectors and a rest
     for name, wanted in zip(COLUMNS, table[2:], strict=True):
         assert same(library.call(f"{name}_{suffix}", table[0], table[1]), wanted), name
 

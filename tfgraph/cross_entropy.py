@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from . import array, math
 from .convert import convert_to_tensor
@@ -180,7 +180,7 @@ def _check_ranks(labels: Tensor, logits: Tensor) -> None:
 # --- independent classes --------------------------------------------------------------------------------------------
 
 
-def _check_same_shape(labels: Tensor, logits: Tensor) -> None | NoReturn:
+def _check_same_shape(labels: Tensor, logits: Tensor) -> None:
     if not labels.shape.is_compatible_with(logits.shape):
         raise ValueError(f"logits and labels must have the same shape ({logits.shape} vs {labels.shape})")
     return None

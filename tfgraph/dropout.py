@@ -41,7 +41,7 @@ def dropout(
         if _is_zero(rate):
             return x
         if isinstance(rate, Real):
-            scaled = mul(x, constant(1 / (1 - float(rate)), dtype=x.dtype.base_dtype))
+            scaled = mul(x, constant(1 / (1 - rate), dtype=x.dtype.base_dtype))
         else:
             rate.shape.assert_has_rank(0)
             if rate.dtype.base_dtype != x.dtype.base_dtype:

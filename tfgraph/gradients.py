@@ -164,7 +164,7 @@ class _Walk:
         dys: list[Tensor | None] = [
             self._summed(y) if self.contributions.get(y) else None for y in operation.outputs
         ]
-        if operation in self.stops or all(dy is None for dy in dys):
+        if operation in self.stops or not operation.inputs or all(dy is None for dy in dys):
             return
         rule = operation.opdef.gradient_rule
         if rule is None:

@@ -33,6 +33,10 @@ def known(tensor: Any) -> np.ndarray | None:
     kind = node.type
     if kind == "Const":
         return np.asarray(node.attrs["value"])
+    if kind == "_Extent":
+        array = np.empty((), dtype=object)
+        array[()] = element_count(node.attrs["dims"])
+        return array
     if kind in ("Shape", "ShapeN", "Size", "Rank"):
         return _of_shape(kind, node.inputs[tensor.value_index if kind == "ShapeN" else 0].dims, tensor.dtype)
     if kind not in FOLLOWED:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..emitted import Launch, Shared
+from ..emitted import Launch, Shared, insert_prologue
 from ..ir import Kernel, Node, Plan, Size
 from ..problems import NotCompilable
-from ..render import render
+from ..render import render, tidy
 from ..scalar import Printer
 from .scribe import Scribe
 
@@ -41,8 +41,9 @@ class Context:
 
 def _nest(module: Any) -> Callable[[Context], Written]:
     def write_nest(context: Context) -> Written:
-        template, text, launches = module.write(context.scribe())
-        return Written(render(template, k=text), launches)
+        scribe = context.scribe()
+        template, text, launches = module.write(scribe)
+        return Written(insert_prologue(tidy(render(template, k=text)), scribe.prologue()), launches)
 
     return write_nest
 

@@ -18,7 +18,6 @@ class PointwiseText:
 
     name: str
     comment: tuple[str, ...]
-    declarations: tuple[str, ...]
     count: str  # outer iterations
     block: int  # outer iterations per chunk
     inner: str  # inner iterations, "" for none
@@ -40,7 +39,7 @@ def write(scribe: Scribe) -> tuple[str, PointwiseText, tuple[Launch, ...]]:
     per_iteration = size.per * 32 if isinstance(size, Batch) else max(1, size)
     block = max(1, CHUNK_ELEMENTS // per_iteration)
     text = PointwiseText(
-        scribe.kernel.name, header(scribe), tuple(scribe.declarations()), count, block, inner, tuple(lines), tuple(body)
+        scribe.kernel.name, header(scribe), count, block, inner, tuple(lines), tuple(body)
     )
     return "shared/pointwise.j2", text, (Launch(scribe.kernel.name, f"tg_chunks({count}, {block})"),)
 

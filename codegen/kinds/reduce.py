@@ -18,7 +18,7 @@ from ..ir import Buffer, Node, Size, Value
 from ..scalar import Expr, size_text
 from .folds import Fold, fold_of
 from .pointwise import header
-from .scribe import Scribe, Space, decompose, product_text
+from .scribe import Scribe, Space, decompose, hint_of, product_text
 
 PARTS = 64  # enough for 32 threads with two parts each; partial results stay small
 GRAIN = 16384  # elements that are worth a chunk of their own
@@ -32,7 +32,6 @@ class ReduceText:
 
     name: str
     comment: tuple[str, ...]
-    declarations: tuple[str, ...]
     in_parts: bool
     columns: str  # kept innermost elements per result row, "" when the innermost axis is reduced
     block: int  # columns folded side by side
@@ -54,7 +53,6 @@ class ReduceText:
     finished: tuple[str, ...]  # name of each finished fold
     merges: tuple[str, ...]  # how a part joins each finished fold
     results: str
-    partial: tuple[str, ...]  # declarations of the partial results
 
 
 def is_in_parts(domain: Any, axes: tuple[int, ...]) -> bool:
@@ -117,6 +115,7 @@ class _Reduce:
         folds, body, steps = self._body(variables, kept_last)
         finish_lines, finish = self._finish()
         in_parts = is_in_parts(self.group.domain, self.axes)
+        self.scribe.partial = self._partial(folds)
         reduced = [a for a in axes if a.reduced]
         columns = axes[-1].size if kept_last else None
         outer_count = product_text([a.size for a in outer])
@@ -134,7 +133,6 @@ class _Reduce:
         text = ReduceText(
             name=name,
             comment=header(self.scribe),
-            declarations=tuple(self.scribe.declarations()),
             in_parts=in_parts,
             columns="" if columns is None else size_text(columns),
             block=ROW_BLOCK if not isinstance(columns, int) else min(ROW_BLOCK, max(1, columns)),
@@ -156,7 +154,6 @@ class _Reduce:
             results=product_text([a.size for a in axes if not a.reduced]),
             finished=tuple(self.scribe.locals[n.outputs[0]] for n in self.reductions),
             merges=self._merges(folds, product_text([a.size for a in axes if not a.reduced])),
-            partial=self._partial(folds),
         )
         if in_parts:
             launches = (Launch(f"{name}_parts", parts), Launch(name, f"tg_chunks({text.results}, {GRAIN})"))
@@ -212,7 +209,7 @@ class _Reduce:
             if operand is None:
                 operand = self.scribe.operand(access, self.space, variables)
             value = node.outputs[0]
-            fold = fold_of(node.kind.combine, value.dtype, self.scribe.names.unique(node.label))
+            fold = fold_of(node.kind.combine, value.dtype, self.scribe.names.unique(hint_of(node)))
             folds.append(fold)
             target = f"{fold.name}[j - start]" if kept_last else None
             steps.append(fold.step(self.scribe.printer, operand, target))
@@ -228,7 +225,7 @@ class _Reduce:
         text: list[str] = []
         for node in self.reductions:
             value = node.outputs[0]
-            name = self.scribe.names.unique(node.label)
+            name = self.scribe.names.unique(hint_of(node))
             self.scribe.locals[value] = name
             text += self.scribe.stores(node, self.finish_space, variables)
         for node in self.finish_nodes:

@@ -17,7 +17,7 @@ from ..ir import Node, Value
 from ..scalar import Expr, c_type, size_text
 from .folds import Fold, fold_of
 from .pointwise import CHUNK_ELEMENTS, header
-from .scribe import Scribe, Space, decompose
+from .scribe import Scribe, Space, decompose, hint_of
 
 SIMD_LENGTH = 16  # shorter rows gain nothing from a vectorised fold
 
@@ -38,7 +38,6 @@ class RowsText:
 
     name: str
     comment: tuple[str, ...]
-    declarations: tuple[str, ...]
     count: str
     block: int
     inner: str
@@ -81,7 +80,6 @@ class _Rows:
         text = RowsText(
             self.scribe.kernel.name,
             header(self.scribe),
-            tuple(self.scribe.declarations()),
             count,
             block,
             size_text(self.columns),
@@ -181,7 +179,7 @@ class _Rows:
     def _sweeps(self) -> list[Sweep]:
         count = max([self.sweep_of[n] for n in self.group.nodes] + [0]) + 1
         for value in self.arrays:
-            self.arrays[value] = self.scribe.names.unique(value.op.label + "_row")
+            self.arrays[value] = self.scribe.names.unique(hint_of(value.op) + "_row")
         return [self._sweep(number) for number in range(count)]
 
     def _sweep(self, number: int) -> Sweep:
@@ -220,7 +218,7 @@ class _Rows:
         if operand is None:
             operand = self.scribe.operand(access, self.space, self._variables())
         value = node.outputs[0]
-        fold = fold_of(node.kind.combine, value.dtype, self.scribe.names.unique(node.label))
+        fold = fold_of(node.kind.combine, value.dtype, self.scribe.names.unique(hint_of(node)))
         folds.append(fold)
         self.scribe.locals[value] = fold.name
         return fold.step(self.scribe.printer, operand)

@@ -78,6 +78,7 @@ class Scribe:
         self.writable = self._written_buffers()
         self.hoisted: dict[Value, tuple[str, str]] = {}
         self.checks: list[str] = []
+        self.partial: tuple[str, ...] = ()  # pointers into the kernel's scratch memory
 
     # --- buffers ----------------------------------------------------------------------------------------------------
 
@@ -109,11 +110,14 @@ class Scribe:
     def pointer_to(self, base: Value, name: str | None = None) -> str:
         node = base.op
         label = variable_of(node.inputs[0]).label if node.type == "_Read" else node.label
+        if node.type not in ("_Read", "_Feed", "Const"):
+            label = hint_of(node)
         return self.pointer(self.buffer_of(base), label + ("" if base.value_index == 0 else f"_{base.value_index}"), name)
 
-    def declarations(self) -> list[str]:
-        """The pointer declarations, and the scalars that are loaded once."""
-        return [d for _, d in self.pointers.values()] + [line for _, line in self.hoisted.values()]
+    def prologue(self) -> list[str]:
+        """What a function of this kernel declares first: the batch size, pointers, scalars that are loaded once."""
+        pointers = [declaration for _, declaration in self.pointers.values()]
+        return ["const int64_t N = s->N;", *pointers, *self.partial, *(line for _, line in self.hoisted.values())]
 
     # --- operands ---------------------------------------------------------------------------------------------------
 
@@ -149,6 +153,8 @@ class Scribe:
         number = self._number(access)
         if number is not None:
             return as_expr_of(number, base)
+        if base.op.type == "_Iota":
+            return Expr(f"({c_type(base.dtype)})({space.index(access, variables)})", base.dtype, 13)
         full = broadcast_access(access, space.dims)
         if all(s == 0 or d == 1 for s, d in zip(full.strides, full.dims, strict=True)) and full.offset == 0 and not self._is_written(base):
             return Expr(self._hoist(base), base.dtype)
@@ -176,9 +182,9 @@ class Scribe:
             expression = as_expr(expression, value.dtype)
             if expression.dtype != value.dtype.base_dtype:
                 expression = self.printer.cast(expression, value.dtype)
-            name = self.names.unique(node.label)
+            name = self.names.unique(hint_of(node))
             self.locals[value] = name
-            text.append(f"const {c_type(value.dtype)} {name} = {expression.text}; /* {comment(node.label)} */")
+            text.append(f"const {c_type(value.dtype)} {name} = {expression.text}; /* {describe(node)} */")
         return text
 
     def _check(self, node: Node, operands: Sequence[Expr]) -> None:
@@ -261,6 +267,17 @@ class Scribe:
         """The local variable that holds `value`, if this kernel has computed it already."""
         name = self.locals.get(value)
         return None if name is None else Expr(name, value.dtype)
+
+
+def hint_of(node: Node) -> str:
+    """What to name a node's result after: the user's name, or the op where one user's node became several."""
+    return node.label if node.origin is None or node.origin.type == node.type else node.type
+
+
+def describe(node: Node) -> str:
+    """The user's node that a line belongs to, and the op if it is a part of that node."""
+    label = comment(node.label)
+    return label if node.origin is None or node.origin.type == node.type else f"{label}: {node.type}"
 
 
 def as_expr_of(number: Any, base: Value) -> Expr:

@@ -21,7 +21,7 @@ from .place_copies import variable_of
 # a row whose intermediate values fit in a few KB of stack is swept several times from cache
 ROW_LIMIT = 2048
 EPILOGUES = frozenset(("matmul", "conv2d", "conv2d_backprop_input"))
-NO_KERNEL = frozenset(("Const", "_Feed", "_Read", "VariableV2", "Shape", "Size", "_Extent"))
+NO_KERNEL = frozenset(("Const", "_Feed", "_Read", "VariableV2", "_Extent", "_Iota"))
 
 
 def is_compute(node: Node) -> bool:
@@ -125,8 +125,9 @@ class _Grouping:
         self.fetched = set(roots.fetches)
 
     def run(self) -> tuple[Group, ...]:
+        needed = _needed(self.roots)
         for node in self.roots.nodes:
-            if not is_compute(node):
+            if not is_compute(node) or node not in needed:
                 continue
             own = _Cluster(len(self.cluster), node)
             own.before = set(self.edges[node])
@@ -320,6 +321,18 @@ class _Grouping:
         return tuple(
             Group(c.kind, tuple(c.nodes), c.domain, c.anchor, c.axes, tuple(dict.fromkeys(c.refusals))) for c in ordered
         )
+
+
+def _needed(roots: Roots) -> set[Node]:
+    """The nodes whose results are used as data; shapes and axes are part of the code already."""
+    needed: set[Node] = set()
+    stack = [v.op for v in roots.fetches] + list(roots.effects)
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack += [v.op for v in node.data_inputs()]
+    return needed
 
 
 def is_row_operand(access: Access, axes: tuple[int, ...]) -> bool:

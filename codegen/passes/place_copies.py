@@ -16,7 +16,9 @@ from ..ir import Node, Roots, Value
 from ..rewrite import Builder, active_builder, rewrite, sweep
 
 # values that exist before the step: their fetch is a copy
-GIVEN = frozenset(("_Feed", "_Read", "Const", "VariableV2"))
+GIVEN = frozenset(("_Feed", "_Read", "Const", "VariableV2", "_Extent", "_Iota"))
+# values that exist only inside expressions
+UNSTORED = frozenset(("_Extent", "_Iota"))
 
 
 def place_copies(roots: Roots) -> Roots:
@@ -35,8 +37,14 @@ def copy_for_contiguity(node: Node) -> Sequence[Value] | None:
     if not isinstance(node.kind, Primitive):
         return None
     data = set(node.data_inputs())
-    inputs = [copy(v) if v in data and not access_of(v).is_contiguous else v for v in node.inputs]
+    inputs = [copy(v) if v in data and not _is_in_memory(v) else v for v in node.inputs]
     return None if tuple(inputs) == node.inputs else _again(node, inputs)
+
+
+def _is_in_memory(value: Value) -> bool:
+    """True if the elements lie one after the other somewhere (sizes and counting sequences lie nowhere)."""
+    access = access_of(value)
+    return access.is_contiguous and access.base.op.type not in UNSTORED
 
 
 def _again(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:

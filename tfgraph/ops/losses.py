@@ -92,16 +92,24 @@ def _per_row(loss_gradient: Any, rows: Any) -> Any:
     return expand_dims(loss_gradient, -1) * rows
 
 
+def _is_zero(gradient: Any) -> bool:
+    """True where nothing came back: only a gradient of a gradient uses the output `backprop`."""
+    return gradient is None or gradient.op.type == "ZerosLike"
+
+
+def _through_softmax(logits: Any, d_softmax: Any) -> Any:
+    y = softmax(logits)
+    return (d_softmax - _row_sum(d_softmax * y)) * y
+
+
 @softmax_cross_entropy_with_logits.gradient
 def _softmax_cross_entropy_gradient(op: Any, d_loss: Any, d_backprop: Any) -> Any:
     logits = op.inputs[0]
-    d_logits = None if d_loss is None else _per_row(d_loss, op.outputs[1])
-    d_labels = None if d_loss is None else _per_row(d_loss, -log_softmax(logits))
-    if d_backprop is not None:
-        y = softmax(logits)
-        through = (d_backprop - _row_sum(d_backprop * y)) * y
-        d_logits = through if d_logits is None else d_logits + through
-        d_labels = -d_backprop if d_labels is None else d_labels - d_backprop
+    d_logits = _per_row(d_loss, op.outputs[1])
+    d_labels = _per_row(d_loss, -log_softmax(logits))
+    if not _is_zero(d_backprop):
+        d_logits = d_logits + _through_softmax(logits, d_backprop)
+        d_labels = d_labels - d_backprop
     return d_logits, d_labels
 
 
@@ -166,11 +174,9 @@ def sparse_softmax_cross_entropy_with_logits(call: Call, logits: Any, labels: An
 
 @sparse_softmax_cross_entropy_with_logits.gradient
 def _sparse_softmax_cross_entropy_gradient(op: Any, d_loss: Any, d_backprop: Any) -> Any:
-    d_logits = None if d_loss is None else _per_row(d_loss, op.outputs[1])
-    if d_backprop is not None:
-        y = softmax(op.inputs[0])
-        through = (d_backprop - _row_sum(d_backprop * y)) * y
-        d_logits = through if d_logits is None else d_logits + through
+    d_logits = _per_row(d_loss, op.outputs[1])
+    if not _is_zero(d_backprop):
+        d_logits = d_logits + _through_softmax(op.inputs[0], d_backprop)
     return d_logits, None
 
 

@@ -215,8 +215,6 @@ def _gradient_rule(grad: OpDef, reserved: int) -> Any:
     """The gradient rule of a forward op whose gradient op `grad` takes `reserved` of its outputs."""
 
     def rule(op: Any, dy: Any, *_: Any) -> Any:
-        if dy is None:
-            return [None] * len(op.inputs)
         x, scale, _, running_mean, running_variance = op.inputs
         training = op.get_attr("is_training")
         saved = op.outputs[3 : 3 + reserved]

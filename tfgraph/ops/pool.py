@@ -293,7 +293,7 @@ def _max_pool_gradient(op: Any, dy: Any) -> Any:
 
 @max_pool_with_argmax.gradient
 def _max_pool_with_argmax_gradient(op: Any, dy: Any, _: Any) -> Any:
-    return [None if dy is None else max_pool_grad(op.inputs[0], op.outputs[0], dy, **_same_attrs(op))]
+    return [max_pool_grad(op.inputs[0], op.outputs[0], dy, **_same_attrs(op))]
 
 
 @max_pool_grad.gradient

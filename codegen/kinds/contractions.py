@@ -1,0 +1,122 @@
+"""Matrix products and convolutions of a program: sizes from the node, pointers from the plan, a fused epilogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...shapes import element_count
+from ..index import access_of
+from ..ir import Kernel, Node, Size
+from ..names import comment
+from ..passes.group_kernels import as_matrix_operand
+from ..scalar import Expr, c_type, size_text
+from ..emitted import PLAIN, Emitted, Epilogue, Scratch
+from .matmul import MatMulSpec
+from .pointwise import header
+from .scribe import Scribe, index_text
+from . import matmul
+
+# names that the templates give to operands, results and their own variables
+RESERVED = ("a", "b", "x", "w", "y", "dy", "dx", "dw", "scratch", "acc", "row", "column")
+
+
+def matmul_spec(node: Node) -> MatMulSpec:
+    """The sizes of a MatMul or BatchMatMul node."""
+    left, right = node.inputs[0].dims, node.inputs[1].dims
+    flags = (
+        (node.attr("transpose_a"), node.attr("transpose_b"))
+        if node.type == "MatMul"
+        else (node.attr("adj_x"), node.attr("adj_y"))
+    )
+    m, k = (left[-1], left[-2]) if flags[0] else (left[-2], left[-1])
+    n = right[-2] if flags[1] else right[-1]
+    return MatMulSpec(m, n, k, *flags, batch=element_count(left[:-2]), dtype=node.outputs[0].dtype.name)
+
+
+def write_contraction(context: Any, node: Node, operands: tuple[str, ...], result: str, emit: Any) -> Any:
+    """One product or convolution with its epilogue. `operands` are the template's names of the inputs."""
+    from . import Written
+
+    scribe: Scribe = context.scribe(RESERVED)
+    lines: list[str] = []
+    for value, name in zip(node.data_inputs(), operands, strict=True):
+        access = access_of(value)
+        ctype = c_type(value.dtype)
+        address = scribe.buffer_of(access.base).address()
+        offset = f" + {size_text(access.offset)}" if access.offset != 0 else ""
+        lines.append(f"const {ctype} *restrict {name} = (const {ctype} *)({address}){offset};")
+    output = node.outputs[0]
+    if output in context.kernel.writes:
+        ctype = c_type(output.dtype)
+        lines.append(f"{ctype} *restrict {result} = ({ctype} *)({scribe.buffer_of(output).address()});")
+    scratch_buffer = context.plan.scratch.get(context.kernel.index)
+    if scratch_buffer is not None:
+        lines.append(f"char *restrict scratch = {scratch_buffer.address()};")
+    epilogue = epilogue_of(context, scribe, node, result)
+    emitted: Emitted = emit(
+        context.kernel.name, (*scribe.prologue()[:1], *lines, *scribe.prologue()[1:]), epilogue, "\n".join(f" * {line}" for line in header(scribe))
+    )
+    return Written(emitted.source, emitted.launches, emitted.shared)
+
+
+def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epilogue:
+    """The pointwise nodes fused to a product, as lines over `acc`, `row` and `column`."""
+    nodes = [n for n in context.kernel.group.nodes if n is not anchor]
+    output = anchor.outputs[0]
+    columns = size_text(output.dims[-1])
+    if not nodes:
+        return PLAIN
+    scribe.locals[output] = "acc"
+    stores = [f"{result}[row * {columns} + column] = acc;"] if output in context.kernel.writes else []
+    space = MatrixSpace(context.kernel.group.domain)
+    lines: list[str] = []
+    for node in nodes:
+        lines += scribe.lines_at(node, space, ("row", "column"), scribe.local)  # type: ignore[arg-type]
+    # stores that the nodes made stand among the lines, each after its value
+    return Epilogue(tuple(lines), tuple(stores) if stores else ("",))
+
+
+class MatrixSpace:
+    """The space of an epilogue: `row` and `column` of the result seen as a matrix."""
+
+    def __init__(self, dims: Any) -> None:
+        self.dims = dims
+
+    def note(self, access: Any) -> Any:
+        return access
+
+    def index(self, access: Any, variables: Any) -> str:
+        from ..index import broadcast_access
+
+        full = broadcast_access(access, self.dims)
+        row, column, offset = matrix_strides(full)
+        return index_text((row, column), variables, offset)
+
+
+def matrix_strides(access: Any) -> tuple[Any, Any, Any]:
+    """Row stride, column stride and offset of a full access (the grouping has made sure that they exist)."""
+    leading = [(d, s) for d, s in zip(access.dims[:-1], access.strides[:-1], strict=True) if d != 1]
+    return (leading[-1][1] if leading else 0), (access.strides[-1] if access.dims[-1] != 1 else 0), access.offset
+
+
+def _matmul(context: Any) -> Any:
+    node = context.kernel.group.anchor
+    spec = matmul_spec(node)
+    return write_contraction(
+        context, node, ("a", "b"), "y",
+        lambda name, lines, epilogue, text: matmul.emit(spec, name, lines, epilogue, text),
+    )  # fmt: skip
+
+
+def _size(scratch: Scratch) -> Size:
+    return Size(scratch.per_batch_bytes, scratch.fixed_bytes)
+
+
+def _matmul_scratch(kernel: Kernel) -> Size:
+    assert kernel.group.anchor is not None
+    return _size(matmul.scratch(matmul_spec(kernel.group.anchor)))
+
+
+TABLE: dict[str, Any] = {"matmul": (_matmul, _matmul_scratch)}
+
+__all__ = ["TABLE", "Expr", "as_matrix_operand", "comment"]

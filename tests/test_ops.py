@@ -1,0 +1,179 @@
+"""Every op against its row in tests/cases: values at awkward sizes, static shapes, dtypes, and gradients."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfgraph as tf
+from tests import cases
+from tests._evaluate import compiled, reference
+from tests.cases import SIZES, Case
+
+AREAS: dict[str, list[Case]] = {
+    module.name: importlib.import_module(f"tests.cases.{module.name}").CASES
+    for module in pkgutil.iter_modules(cases.__path__)
+}
+ROWS = [pytest.param(case, id=f"{area}-{case.name}") for area, rows in AREAS.items() for case in rows]
+DIFFERENTIABLE = [row for row in ROWS if row.values[0].differentiable]
+
+
+def inputs_of(case: Case, size: int, dtype: str) -> list[np.ndarray]:
+    """The inputs of a row: the same ones whenever it is asked for, floats in `dtype`."""
+    rng = np.random.default_rng([zlib.crc32(case.name.encode()), size])
+    arrays = [np.asarray(array) for array in case.inputs(rng, size)]
+    return [array.astype(dtype) if array.dtype.kind == "f" else array for array in arrays]
+
+
+def outputs_of(case: Case, tensors: list[Any]) -> list[Any]:
+    result = case.build(tf, *tensors)
+    return list(result) if isinstance(result, (list, tuple)) else [result]
+
+
+def expected_of(case: Case, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The oracle's answer in float64 for the very numbers that the op gets."""
+    with np.errstate(all="ignore"):
+        result = case.oracle(*(a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays))
+    return [np.asarray(r) for r in result] if isinstance(result, (list, tuple)) else [np.asarray(result)]
+
+
+def placeholders(arrays: list[np.ndarray], known: bool) -> list[Any]:
+    """Placeholders for `arrays`, of exactly their shapes or of their rank only."""
+    return [tf.placeholder(a.dtype, a.shape if known else [None] * a.ndim) for a in arrays]
+
+
+def differences(case: Case, dtype: str, tensors: list[Any], results: list[np.ndarray], arrays: list[np.ndarray]) -> list[str]:
+    """What is wrong with `results`, one line each."""
+    wrong = []
+    scale = 1.0 if dtype == "float32" else 1e-7
+    for i, (tensor, got, want) in enumerate(zip(tensors, results, expected_of(case, arrays), strict=True)):
+        where = f"{case.name} output {i}"
+        if got.shape != want.shape:
+            wrong.append(f"{where}: shape {got.shape}, not {want.shape}")
+        elif not tensor.shape.is_compatible_with(got.shape):
+            wrong.append(f"{where}: static shape {tensor.shape}, but {got.shape} in the run")
+        elif got.dtype != tensor.dtype.as_numpy_dtype:
+            wrong.append(f"{where}: dtype {got.dtype}, declared {tensor.dtype}")
+        elif want.dtype.kind == "f" and got.dtype.kind == "f":
+            close = np.isclose(got, want, rtol=case.rtol * scale, atol=case.atol * scale, equal_nan=True)
+            if not close.all():
+                at = np.unravel_index(np.argmin(close), close.shape)
+                wrong.append(f"{where}: {got[at]!r} at {tuple(map(int, at))}, not {want[at]!r}")
+        elif not np.array_equal(got, want):
+            wrong.append(f"{where}: {got.tolist()}, not {want.tolist()}")
+    return wrong
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_reference(case: Case) -> None:
+    """The reference agrees with the oracle, with shapes known at construction and not."""
+    for dtype in case.dtypes:
+        for size in case.sizes:
+            arrays = inputs_of(case, size, dtype)
+            for known in (True, False):
+                with tf.Graph().as_default():
+                    fed = placeholders(arrays, known)
+                    tensors = outputs_of(case, fed)
+                    results = reference(tensors, dict(zip(fed, arrays, strict=True)))
+                assert not differences(case, dtype, tensors, results, arrays), f"size {size}, {dtype}, known={known}"
+
+
+def _run_area(rows: list[Case], size: int, dtype: str, run: Any) -> list[str]:
+    """All rows of an area as one graph in one run: what is wrong with them."""
+    with tf.Graph().as_default():
+        entries = []
+        for case in rows:
+            if size in case.sizes and dtype in case.dtypes:
+                arrays = inputs_of(case, size, dtype)
+                fed = placeholders(arrays, known=True)
+                entries.append((case, arrays, fed, outputs_of(case, fed)))
+        fetches = [tensor for entry in entries for tensor in entry[3]]
+        feeds = {t: a for _, arrays, fed, _ in entries for t, a in zip(fed, arrays, strict=True)}
+        results = iter(run(fetches, feeds) if fetches else ())
+    wrong = []
+    for case, arrays, _, tensors in entries:
+        wrong += differences(case, dtype, tensors, [next(results) for _ in tensors], arrays)
+    return wrong
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("area", AREAS)
+def test_compiled(area: str, size: int, dtype: str) -> None:
+    """Compiled code agrees with the oracle. All rows of an area are one program, since compiling takes the time."""
+    try:
+        wrong = _run_area(AREAS[area], size, dtype, compiled)
+    except Exception as error:
+        wrong = [f"all together: {error!r}"]
+        for case in AREAS[area]:  # which one is it?
+            try:
+                wrong += _run_area([case], size, dtype, compiled)
+            except Exception as own:
+                wrong.append(f"{case.name}: {own!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_one_program_for_every_size(area: str) -> None:
+    """With unknown dimensions the same graph runs at one size after the other."""
+    with tf.Graph().as_default() as graph:
+        rows = [c for c in AREAS[area] if "float32" in c.dtypes and {7, 9} <= set(c.sizes)]
+        entries = []
+        for case in rows:
+            varying = zip(inputs_of(case, 7, "float32"), inputs_of(case, 9, "float32"), strict=True)
+            fed = [
+                tf.placeholder(a.dtype, [d if d == e else None for d, e in zip(a.shape, b.shape, strict=True)])
+                for a, b in varying
+            ]
+            entries.append((case, fed, outputs_of(case, fed)))
+    wrong = []
+    with tf.Session(graph=graph) as session:
+        for size in (9, 7):
+            arrays = {case.name: inputs_of(case, size, "float32") for case in rows}
+            feeds = {t: a for case, fed, _ in entries for t, a in zip(fed, arrays[case.name], strict=True)}
+            results = iter(session.run([t for entry in entries for t in entry[2]], feeds))
+            for case, _, tensors in entries:
+                mine = [np.asarray(next(results)) for _ in tensors]
+                wrong += differences(case, "float32", tensors, mine, arrays[case.name])
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["static", "unknown"])
+@pytest.mark.parametrize("case", DIFFERENTIABLE)
+def test_gradient(case: Case, known: bool) -> None:
+    """The gradient agrees with central differences in float64."""
+    arrays = inputs_of(case, 7, "float64")
+    rng = np.random.default_rng(1)
+    with tf.Graph().as_default():
+        fed = placeholders(arrays, known)
+        outputs = [t for t in outputs_of(case, fed) if t.dtype.is_floating]
+        feeds = dict(zip(fed, arrays, strict=True))
+        weights = [rng.uniform(0.5, 1.5, value.shape) for value in reference(outputs, feeds)]
+        loss = tf.add_n([tf.reduce_sum(t * w) for t, w in zip(outputs, weights, strict=True)])
+        sources = [t for t in fed if t.dtype.is_floating]
+        gradients = tf.gradients(loss, sources)
+        present = [(s, g) for s, g in zip(sources, gradients, strict=True) if g is not None]
+        assert present, "no gradient at all"
+        results = reference([g for _, g in present], feeds)
+        for (source, tensor), got in zip(present, results, strict=True):
+            assert got.shape == feeds[source].shape
+            assert tensor.shape.is_compatible_with(got.shape)
+            want = _central_difference(lambda value, s=source: reference([loss], {**feeds, s: value})[0], feeds[source])
+            np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-7)
+
+
+def _central_difference(function: Any, at: np.ndarray, step: float = 1e-5) -> np.ndarray:
+    """The gradient of a scalar function, element by element: (f(x + h) - f(x - h)) / 2h."""
+    gradient = np.empty_like(at)
+    for index in np.ndindex(at.shape):
+        moved = at.copy()
+        moved[index] += step
+        above = function(moved)
+        moved[index] -= 2 * step
+        gradient[index] = (above - function(moved)) / (2 * step)
+    return gradient
