@@ -23,7 +23,7 @@ HOW_TO_INSTALL = (
 )
 
 OPTIONS = (
-    "-O3", "-std=gnu11", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
+    "-O3", "-std=gnu11", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd",
     "-fvisibility=hidden", "-pthread",
 )  # fmt: skip
 LIBRARIES = ("-lm",)

@@ -1,1 +1,56 @@
-"""TensorFlow 1.x graphs, compiled: `import tfgraph as tf`."""
+"""TensorFlow 1.x graphs, compiled: `import tfgraph as tf`.
+
+This module only gathers the public names. Arithmetic, reductions and matrices are in `math`, shapes and slices in `array`,
+layers in `nn`, variables in `variables`, `variable_scope` and `state`, training in `train`, sessions in `runtime`.
+"""
+
+from __future__ import annotations
+
+from . import errors, initializers, losses, nn, train
+from .array import *  # noqa: F403
+from .control_flow import *  # noqa: F403
+from .convert import constant, convert_to_tensor
+from .dtypes import (
+    DType,
+    as_dtype,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    string,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .dtypes import bool_ as bool
+from .errors import OpError
+from .gradients import *  # noqa: F403
+from .graph import Graph, get_default_graph, get_default_session, reset_default_graph
+from .initializers import *  # noqa: F403
+from .keys import GraphKeys
+from .math import *  # noqa: F403
+from .random import *  # noqa: F403
+from .runtime import (
+    ConfigProto,
+    GPUOptions,
+    GraphOptions,
+    InteractiveSession,
+    OptimizerOptions,
+    RunMetadata,
+    RunOptions,
+    Session,
+)
+from .shapes import Dimension, TensorShape
+from .state import *  # noqa: F403
+from .tensor import Operation, Tensor
+from .variable_scope import *  # noqa: F403
+from .variables import Variable
+
+half, double = float16, float64
+
+# the API level that libraries ask for before they choose what to call
+__version__ = VERSION = "1.14.0"

@@ -203,22 +203,21 @@ def _vector(sizes: Any) -> Any:
 def _as_matrix(x: Tensor, summed: list[int], summed_last: bool) -> tuple[Tensor, Any]:
     """`x` as a matrix (free, summed) or (summed, free), and the sizes of its free axes: a list, or a tensor."""
     free = _others(x, summed)
-    order = [*free, *summed] if summed_last else [*summed, *free]
-    if order != sorted(order):
-        x, dims = transpose(x, order, name="transpose"), [x.dims[i] for i in order]  # type: ignore[index]
-    else:
-        dims = list(x.dims or ())
-    split = len(free) if summed_last else len(summed)
-    sizes = dims[:split] if summed_last else dims[split:]
+    first, second = (free, summed) if summed_last else (summed, free)
+    order, dims = [*first, *second], x.dims or ()
+    turned = x if order == sorted(order) else transpose(x, order, name="transpose")
     if None not in dims:
-        matrix = [int(np.prod(dims[:split])), int(np.prod(dims[split:]))]
-        return (x if matrix == dims else reshape(x, np.asarray(matrix, np.int32))), sizes
+        sizes = [int(np.prod([dims[i] for i in part])) for part in (first, second)]
+        matrix = turned if sizes == [dims[i] for i in order] else reshape(turned, np.asarray(sizes, np.int32))
+        return matrix, [dims[i] for i in free]
+    from .ops.gather import gather_v2
     from .ops.join import pack
 
-    all_sizes = shape(x)
-    first, second = all_sizes[:split], all_sizes[split:]
-    matrix_shape = pack([reduce_prod(first, 0), reduce_prod(second, 0)])
-    return reshape(x, matrix_shape), (first if summed_last else second) if None in sizes else sizes
+    every = shape(x)
+    free_sizes = gather_v2(every, np.asarray(free, np.int32), 0)
+    summed_sizes = gather_v2(every, np.asarray(summed, np.int32), 0)
+    counts = [reduce_prod(free_sizes), reduce_prod(summed_sizes)]
+    return reshape(turned, pack(counts if summed_last else counts[::-1], name="stack")), free_sizes
 
 
 # --- norms -----------------------------------------------------------------------------------------------------------

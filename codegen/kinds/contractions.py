@@ -54,9 +54,14 @@ def write_contraction(context: Any, node: Node, operands: tuple[str, ...], resul
         lines.append(f"char *restrict scratch = {scratch_buffer.address()};")
     epilogue = epilogue_of(context, scribe, node, result)
     emitted: Emitted = emit(
-        context.kernel.name, (*scribe.prologue()[:1], *lines, *scribe.prologue()[1:]), epilogue, "\n".join(f" * {line}" for line in header(scribe))
+        context.kernel.name, (*scribe.prologue()[:1], *lines, *scribe.prologue()[1:]), epilogue, header_text(scribe)
     )
     return Written(emitted.source, emitted.launches, emitted.shared)
+
+
+def header_text(scribe: Scribe) -> str:
+    """The comment above a kernel."""
+    return "\n".join(["/*", *(f" * {line}" for line in header(scribe)), " */"])
 
 
 def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epilogue:
