@@ -29,6 +29,7 @@ from .passes.group_kernels import group_kernels
 from .passes.name_sizes import name_sizes
 from .passes.place_copies import place_copies, variable_of
 from .passes.plan_memory import Tables, external_values, plan_memory, tables
+from .passes.settle_static import settle_static
 from .passes.simplify import simplify
 from .passes.specialise import specialise
 from .problems import NeedsConstants
@@ -43,6 +44,7 @@ STAGES: tuple[Callable[[Roots], Roots], ...] = (
     fold_constants,  # before simplify: its rules look at constant operands
     simplify,
     fold_constants,  # simplify may leave constants that have met
+    settle_static,
     place_copies,  # last: every pass before it is free to make views
 )
 

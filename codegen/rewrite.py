@@ -50,10 +50,10 @@ class Builder:
         flat, bound = bind(op, inputs, attrs, convert)
         return self.add(op, tuple(flat), bound)
 
-    def constant(self, array: Any) -> Value:
-        """A Const node; elements may be `Batch` (dtype object), see `dims_array`."""
+    def constant(self, array: Any, dtype: DType | None = None) -> Value:
+        """A Const node. Elements may be `Batch` (an array of objects, whose `dtype` must be given)."""
         array = np.asarray(array)
-        return self.add(const_op, (), {"value": array, "dtype": as_dtype(array.dtype)}).outputs[0]
+        return self.add(const_op, (), {"value": array, "dtype": dtype or as_dtype(array.dtype)}).outputs[0]
 
     def add(self, op: OpDef, inputs: tuple[Value, ...], attrs: Mapping[str, Any], unique: Any = None) -> Node:
         """Add a node, or find the equal one that is there already."""
@@ -105,6 +105,8 @@ def rewrite(roots: Roots, rule: Rule) -> Roots:
                 outputs = builder.add(node.opdef, inputs, node.attrs, unique).outputs
                 if node in needed:
                     effects.append(builder.nodes[-1] if len(builder.nodes) > start else _producer(outputs, builder, node))
+            elif node in needed and node.opdef.effect == "check":
+                effects += [n for n in builder.nodes[start:] if n.opdef.effect == "check"]
             elif node in needed:
                 effects += [n for n in builder.nodes[start:] if n.opdef.effect in ("write", "check", "print")]
             replaced.update(zip(node.outputs, outputs, strict=True))

@@ -7,7 +7,7 @@ that a Python literal takes the dtype of the operand beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,26 +68,45 @@ def size_text(dim: Any) -> str:
     return str(int(dim))
 
 
+Piece = Any  # a str, or an (Expr, least binding strength) pair
+
+
 class Expr:
-    """C text with its dtype and binding strength."""
+    """A C expression with its dtype and binding strength.
 
-    __slots__ = ("dtype", "strength", "text")
+    The operands are kept as expressions, so that one that is used twice can be given a name and computed once.
+    """
 
-    def __init__(self, text: str, dtype: DType, strength: int = _ATOM) -> None:
-        self.text, self.dtype, self.strength = text, dtype.base_dtype, strength
+    __slots__ = ("dtype", "name", "pieces", "strength")
+
+    def __init__(self, pieces: str | tuple[Piece, ...], dtype: DType, strength: int = _ATOM) -> None:
+        self.pieces = (pieces,) if isinstance(pieces, str) else pieces
+        self.dtype, self.strength = dtype.base_dtype, strength
+        self.name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The C text; the name, once the expression has one."""
+        if self.name is not None:
+            return self.name
+        return "".join(p if isinstance(p, str) else p[0].at(p[1]) for p in self.pieces)
 
     def at(self, strength: int) -> str:
         """The text, in parentheses if it binds looser than `strength`."""
-        return self.text if self.strength >= strength else f"({self.text})"
+        return self.text if self.name is not None or self.strength >= strength else f"({self.text})"
+
+    @property
+    def operands(self) -> list[Expr]:
+        return [p[0] for p in self.pieces if not isinstance(p, str)]
 
     def _binary(self, other: Any, operator: str, strength: int, swapped: bool = False, result: DType | None = None) -> Expr:
         other = as_expr(other, self.dtype)
         left, right = (other, self) if swapped else (self, other)
         dtype = result or left.dtype
-        text = f"{left.at(strength)} {operator} {right.at(strength + 1)}"
+        pieces: tuple[Piece, ...] = ((left, strength), f" {operator} ", (right, strength + 1))
         if result is None and dtype.name in _NARROW:
-            return Expr(f"({c_type(dtype)})({text})", dtype, _UNARY)
-        return Expr(text, dtype, strength)
+            return Expr((f"({c_type(dtype)})(", *pieces, ")"), dtype, _UNARY)
+        return Expr(pieces, dtype, strength)
 
     def __add__(self, o: Any) -> Expr:
         return self._binary(o, "+", _SUM)
@@ -114,7 +133,7 @@ class Expr:
         return self._binary(o, "/", _PRODUCT, True)
 
     def __neg__(self) -> Expr:
-        return Expr(f"-{self.at(_ATOM)}", self.dtype, _UNARY)
+        return Expr(("-", (self, _ATOM)), self.dtype, _UNARY)
 
     def __lt__(self, o: Any) -> Expr:
         return self._binary(o, "<", _RELATION, result=dtypes.bool_)
@@ -141,7 +160,7 @@ class Expr:
         return PRINTER_LOGIC["or"](self, o)
 
     def __invert__(self) -> Expr:
-        return Expr(f"!{self.at(_ATOM)}", dtypes.bool_, _UNARY)
+        return Expr(("!", (self, _ATOM)), dtypes.bool_, _UNARY)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -157,7 +176,7 @@ def as_expr(value: Any, dtype: DType) -> Expr:
 def _logic(operator: str, strength: int) -> Callable[[Any, Any], Expr]:
     def combine(a: Any, b: Any) -> Expr:
         a, b = as_expr(a, dtypes.bool_), as_expr(b, dtypes.bool_)
-        return Expr(f"{a.at(strength + 1)} {operator} {b.at(strength + 1)}", dtypes.bool_, strength)
+        return Expr(((a, strength + 1), f" {operator} ", (b, strength + 1)), dtypes.bool_, strength)
 
     return combine
 
@@ -177,35 +196,34 @@ class Printer:
         if first is None:
             raise NotCompilable(f"{name} of constants")
         dtype = first.dtype
-        arguments = ", ".join(as_expr(o, dtype).text for o in operands)
-        compute = dtype
-        if dtype.name in _NARROW:
-            compute = dtypes.int32
+        arguments: list[Piece] = []
+        for operand in operands:
+            arguments += [", "] if arguments else []
+            arguments.append((as_expr(operand, dtype), 0))
+        compute = dtypes.int32 if dtype.name in _NARROW else dtype
         suffix = _SUFFIX.get(compute.name)
-        if suffix is None:
-            raise NotCompilable(f"{name} of {dtype.name}")
-        if f"{name}_{suffix}" in FUNCTIONS:
+        if suffix is not None and f"{name}_{suffix}" in FUNCTIONS:
             self.used.add(f"{name}_{suffix}")
-            text = f"tg_{name}_{suffix}({arguments})"
-        elif dtype.is_floating:
-            text = f"{name}{'f' if dtype.name == 'float32' else ''}({arguments})"
+            pieces: tuple[Piece, ...] = (f"tg_{name}_{suffix}(", *arguments, ")")
+        elif suffix is not None and dtype.is_floating:
+            pieces = (f"{name}{'f' if dtype.name == 'float32' else ''}(", *arguments, ")")
         else:
             raise NotCompilable(f"{name} of {dtype.name}")
-        return Expr(f"({c_type(dtype)}){text}", dtype, _UNARY) if compute is not dtype else Expr(text, dtype)
+        return Expr((f"({c_type(dtype)})", *pieces), dtype, _UNARY) if compute is not dtype else Expr(pieces, dtype)
 
     def where(self, condition: Any, a: Any, b: Any) -> Expr:
         dtype = next(o.dtype for o in (a, b) if isinstance(o, Expr)) if isinstance(a, Expr) or isinstance(b, Expr) else dtypes.float32
         a, b = as_expr(a, dtype), as_expr(b, dtype)
         condition = as_expr(condition, dtypes.bool_)
-        return Expr(f"{condition.at(_OR)} ? {a.at(_OR)} : {b.at(_OR)}", a.dtype, _TERNARY)
+        return Expr(((condition, _OR), " ? ", (a, _OR), " : ", (b, _OR)), a.dtype, _TERNARY)
 
     def cast(self, x: Any, dtype: DType) -> Expr:
         dtype = dtype.base_dtype
         if x.dtype == dtype:
             return x
         if dtype.name == "bool":
-            return Expr(f"{x.at(_EQUALITY + 1)} != 0", dtype, _EQUALITY)
-        return Expr(f"({c_type(dtype)}){x.at(_UNARY)}", dtype, _UNARY)
+            return Expr(((x, _EQUALITY + 1), " != 0"), dtype, _EQUALITY)
+        return Expr((f"({c_type(dtype)})", (x, _UNARY)), dtype, _UNARY)
 
     def maximum(self, a: Any, b: Any) -> Expr:
         return self.function("max", a, b)
@@ -235,10 +253,10 @@ class Printer:
         return ~a
 
     def isnan(self, x: Any) -> Expr:
-        return Expr(f"{x.at(_EQUALITY)} != {x.at(_EQUALITY + 1)}", dtypes.bool_, _EQUALITY)
+        return Expr(((x, _EQUALITY), " != ", (x, _EQUALITY + 1)), dtypes.bool_, _EQUALITY)
 
     def isfinite(self, x: Any) -> Expr:
-        return Expr(f"{x.at(_SUM)} - {x.at(_SUM + 1)} == 0", dtypes.bool_, _EQUALITY)
+        return Expr(((x, _SUM), " - ", (x, _SUM + 1), " == 0"), dtypes.bool_, _EQUALITY)
 
     def isinf(self, x: Any) -> Expr:
         return PRINTER_LOGIC["and"](~self.isfinite(x), x == x)
@@ -247,3 +265,30 @@ class Printer:
         if name.startswith("__"):
             raise AttributeError(name)
         return lambda *operands: self.function(name, *operands)
+
+
+def declarations(results: Sequence[tuple[Expr, str]], name_part: Callable[[], str]) -> list[tuple[str, str, str]]:
+    """(C type, name, text) of each result and of every subexpression that is used more than once, in order of use."""
+    uses: dict[int, int] = {}
+    order: list[Expr] = []
+
+    def visit(e: Expr) -> None:
+        uses[id(e)] = uses.get(id(e), 0) + 1
+        if uses[id(e)] == 1:
+            for operand in e.operands:
+                visit(operand)
+            order.append(e)
+
+    for e, _ in results:
+        visit(e)
+    wanted = {id(e): name for e, name in reversed(results)}
+    lines: list[tuple[str, str, str]] = []
+    for e in order:
+        shared = uses[id(e)] > 1 and bool(e.operands)
+        if e.name is None and (id(e) in wanted or shared):
+            name = wanted.get(id(e)) or name_part()
+            lines.append((c_type(e.dtype), name, e.text))
+            e.name = name
+    declared = {name for _, name, _ in lines}
+    lines += [(c_type(e.dtype), name, e.text) for e, name in results if name not in declared]
+    return lines

@@ -18,6 +18,7 @@ from tests.cases import SIZES, Case
 AREAS: dict[str, list[Case]] = {
     module.name: importlib.import_module(f"tests.cases.{module.name}").CASES
     for module in pkgutil.iter_modules(cases.__path__)
+    if not module.name.startswith("_")
 }
 ROWS = [pytest.param(case, id=f"{area}-{case.name}") for area, rows in AREAS.items() for case in rows]
 DIFFERENTIABLE = [row for row in ROWS if row.values[0].differentiable]
@@ -47,7 +48,9 @@ def placeholders(arrays: list[np.ndarray], known: bool) -> list[Any]:
     return [tf.placeholder(a.dtype, a.shape if known else [None] * a.ndim) for a in arrays]
 
 
-def differences(case: Case, dtype: str, tensors: list[Any], results: list[np.ndarray], arrays: list[np.ndarray]) -> list[str]:
+def differences(
+    case: Case, dtype: str, tensors: list[Any], results: list[np.ndarray], arrays: list[np.ndarray]
+) -> list[str]:
     """What is wrong with `results`, one line each."""
     wrong = []
     scale = 1.0 if dtype == "float32" else 1e-7

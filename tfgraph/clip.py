@@ -78,7 +78,7 @@ def clip_by_global_norm(
         scale = clip_norm * minimum(1.0 / norm, real_div(to_tensor(np.asarray(1, number)), clip_norm, name="truediv"))
         scale = select(is_finite(norm), scale, to_tensor(np.asarray(np.nan, number)))
         clipped = [
-            None if t is None else identity(mul(t, scale, name="mul"), name=f"{scope.rstrip('/')}_{i}")
+            None if t is None else identity(mul(t, scale, name="mul"), name=f"{scope}_{i}")
             for i, t in enumerate(_converted(tensors))
         ]
     return clipped, norm

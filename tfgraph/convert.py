@@ -11,7 +11,7 @@ from . import dtypes
 from .dtypes import DType, as_dtype
 from .graph import get_default_graph
 from .opdef import REQUIRED, Call, primitive
-from .shapes import TensorShape, as_shape
+from .shapes import Dimension, TensorShape, as_shape
 from .tensor import Tensor
 
 
@@ -63,7 +63,7 @@ def as_array(value: Any, dtype: DType | None = None) -> np.ndarray:
         if None in value:
             raise ValueError(f"Cannot convert a partially known TensorShape to a Tensor: {value}")
         dtype = dtype or dtypes.int32
-    elif type(value).__name__ == "Dimension":
+    elif isinstance(value, Dimension):
         value, dtype = int(value), dtype or dtypes.int32
     if isinstance(value, DType):
         value, dtype = value.as_datatype_enum, dtypes.int32
@@ -72,6 +72,8 @@ def as_array(value: Any, dtype: DType | None = None) -> np.ndarray:
         _check_python_value(value, dtype)
     array = np.asarray(value)
     if array.dtype == object and python_value and not _all_text(array):
+        if any(isinstance(v, Dimension) for v in array.reshape(-1)):
+            return as_array(_sizes_of(array), dtype)
         if any(v is None for v in array.reshape(-1)):
             raise ValueError("None values not supported.")
         raise ValueError(f"Argument must be a dense tensor: {value} - got shape {list(array.shape)}, but wanted a rectangular one.")
@@ -84,6 +86,14 @@ def as_array(value: Any, dtype: DType | None = None) -> np.ndarray:
         if array.dtype.kind in "iu" and (int(array.min()) < limits.min or int(array.max()) > limits.max):
             raise ValueError(f"Tensor conversion requested dtype {dtype.name} for a value out of its range: {value}")
     return np.array(array, dtype=dtype.as_numpy_dtype, order="C")
+
+
+def _sizes_of(array: np.ndarray) -> Any:
+    """Nested lists in which a Dimension is its size: `[-1, x.shape[1] * 4]`."""
+    sizes = [v.value if isinstance(v, Dimension) else v for v in array.reshape(-1)]
+    plain = np.empty(len(sizes), dtype=object)
+    plain[:] = sizes
+    return plain.reshape(array.shape).tolist()
 
 
 def _natural_dtype(array: np.ndarray, python_value: bool) -> DType:

@@ -183,7 +183,6 @@ def _check_ranks(labels: Tensor, logits: Tensor) -> None:
 def _check_same_shape(labels: Tensor, logits: Tensor) -> None:
     if not labels.shape.is_compatible_with(logits.shape):
         raise ValueError(f"logits and labels must have the same shape ({logits.shape} vs {labels.shape})")
-    return None
 
 
 def sigmoid_cross_entropy_with_logits(

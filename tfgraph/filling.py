@@ -194,14 +194,14 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[A
         if not args:
             return []
         count = len(args)
-        vectors = [stack(x) if isinstance(x, (list, tuple)) else to_tensor(x) for x in args]
-        output = [reshape(v, [-1 if j == i else 1 for j in _numbers(count)]) for i, v in enumerate(vectors)]
-        sizes = [size(v) for v in vectors]
+        output = [reshape(stack(x), [-1 if j == i else 1 for j in _numbers(count)]) for i, x in enumerate(args)]
+        sizes = [size(x) for x in args]
+        dtype = to_tensor(args[0]).dtype.base_dtype
         if indexing == "xy" and count > 1:
             output[0] = reshape(output[0], [1, -1] + [1] * (count - 2))
             output[1] = reshape(output[1], [-1, 1] + [1] * (count - 2))
             sizes[0], sizes[1] = sizes[1], sizes[0]
-        grid = ones(sizes, vectors[0].dtype.base_dtype)
+        grid = ones(sizes, dtype)
         return [mul(x, grid, name="mul") for x in output]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import bind, output_dtypes
+from .device import merge_device, parse_device
 from .dtypes import DType, as_dtype
 from .errors import ShapeError
 from .opdef import Call, OpDef, opdef, set_default_builder
@@ -302,8 +303,6 @@ class Graph:
     @contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:
         """Place the operations made inside on a device ("/gpu:0", "/cpu:0", a function of the op, or None)."""
-        from .device import parse_device
-
         if isinstance(device_name_or_function, str):
             parse_device(device_name_or_function)  # refuses a malformed name here, where the user wrote it
         outer = self._devices
@@ -314,8 +313,6 @@ class Graph:
             self._devices = outer
 
     def _current_device(self, name: str, op: OpDef) -> str:
-        from .device import merge_device
-
         device = ""
         for entry in self._devices:
             if entry is None:

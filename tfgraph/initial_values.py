@@ -38,11 +38,12 @@ class _Copier:
         while waiting:
             op = waiting[-1]
             missing = [i.op for i in self._inputs(op) if i.op not in self.copies]
-            if op in self.copies or not missing:
-                waiting.pop()
-                self.copies.setdefault(op, self._copied(op))
-            else:
+            if missing and op not in self.copies:
                 waiting += missing
+                continue
+            waiting.pop()
+            if op not in self.copies:
+                self.copies[op] = self._copied(op)
         return self.copies[root]
 
     def _inputs(self, op: Operation) -> tuple[Tensor, ...]:

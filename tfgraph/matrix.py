@@ -186,7 +186,7 @@ def _paired_axes(axes: Any, rank_a: int, rank_b: int) -> tuple[list[int], list[i
     return [_axis(i, rank_a) for i in first], [_axis(i, rank_b) for i in second]
 
 
-def _axis(axis: int, count: int) -> int:
+def _axis(axis: Any, count: int) -> int:
     if not -count <= axis < count:
         raise ValueError(f"axis {axis} is outside of a tensor with {count} dimensions")
     return normalise_axis(int(axis), count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import array, math
 from .convert import convert_to_tensor
@@ -42,7 +42,7 @@ from .normalisation import (
     lrn,
     moments,
 )
-from .ops import activations, losses
+from .ops import activations, losses, topk
 from .ops import bias as bias_ops
 from .ops.identity import identity
 from .ops.join import concat_v2
@@ -211,10 +211,18 @@ def zero_fraction(value: Any, name: str | None = None) -> Tensor:
 
 
 def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:
-    """For each row of `predictions`, whether the class `targets` names is among the k greatest: bool[n]."""
-    return array.in_top_k(predictions, targets, k, name)
+    """For each row of `predictions`, whether the class that `targets` names is among the k greatest: bool[n]."""
+    with scope_of(name, "in_top_k", predictions, targets):
+        return topk.in_top_k_v2(predictions, targets, k)
 
 
-def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) -> Any:
-    """The k greatest elements along the last axis, greatest first, and their indices."""
-    return array.top_k(input, k, sorted, name)
+class TopKV2(NamedTuple):
+    """The greatest elements and their indices."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) -> TopKV2:
+    """The k greatest elements along the last axis, greatest first (of equals the first), and their indices (int32)."""
+    return TopKV2(*topk.top_k_v2(input, k, sorted=sorted, name=name))

@@ -62,10 +62,10 @@ class Operators:
         return _face().pow(other, self, name="pow")
 
     def __matmul__(self, other: Any) -> Any:
-        return _face().matmul(self, other)
+        return _face().matmul(self, other, name="matmul")
 
     def __rmatmul__(self, other: Any) -> Any:
-        return _face().matmul(other, self)
+        return _face().matmul(other, self, name="matmul")
 
     def __neg__(self) -> Any:
         return _face().negative(self)

@@ -85,7 +85,7 @@ class Tensor(Operators, TensorLike):
     def known(self) -> np.ndarray | None:
         """The value if it is known without a run (elements may be None where unknown)."""
         if self._known is _UNKNOWN:
-            value = known(self)
+            value = known(self, partial=True)
             if value is None or value.dtype == object:
                 return value  # a later set_shape may tell more
             self._known = value

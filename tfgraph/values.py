@@ -26,9 +26,15 @@ FOLLOWED = frozenset(
     ).split()
 )
 
+# these put unknown elements beside known ones: [batch_size, 784]
+JOINING = ("Pack", "ConcatV2")
 
-def known(tensor: Any) -> np.ndarray | None:
-    """The value of `tensor` (a graph tensor or a compiler value) if it does not depend on feeds or variables."""
+
+def known(tensor: Any, partial: bool = False) -> np.ndarray | None:
+    """The value of `tensor` (a graph tensor or a compiler value) if it does not depend on feeds or variables.
+
+    With `partial`, a vector of which only some elements are known has None for the others.
+    """
     node = tensor.op
     kind = node.type
     if kind == "Const":
@@ -45,9 +51,18 @@ def known(tensor: Any) -> np.ndarray | None:
     if isinstance(count, int) and count > LIMIT:
         return None
     inputs = [i.known() for i in node.inputs]
+    if partial and kind in JOINING:
+        inputs = [_unknown_elements(i) if v is None else v for i, v in zip(node.inputs, inputs, strict=True)]
     if any(v is None or v.size > LIMIT for v in inputs):
         return None
     return evaluate(node, inputs, tensor.value_index)
+
+
+def _unknown_elements(tensor: Any) -> np.ndarray | None:
+    """As many None as `tensor` has elements; None if that is not known."""
+    if tensor.dims is None or not all(isinstance(d, int) for d in tensor.dims) or element_count(tensor.dims) > LIMIT:
+        return None
+    return np.full(tensor.dims, None, dtype=object)
 
 
 def evaluate(node: Any, inputs: list[Any], index: int) -> np.ndarray | None:

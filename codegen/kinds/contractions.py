@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ...shapes import element_count
+from ...windows import windows_2d
 from ..index import access_of
 from ..ir import Kernel, Node, Size
-from ..names import comment
-from ..passes.group_kernels import as_matrix_operand
-from ..scalar import Expr, c_type, size_text
+from ..scalar import c_type, size_text
 from ..emitted import PLAIN, Emitted, Epilogue, Scratch
+from .conv2d_window import Conv2DSpec
 from .matmul import MatMulSpec
 from .pointwise import header
 from .scribe import Scribe, index_text
-from . import matmul
+from . import conv2d, matmul
 
 # names that the templates give to operands, results and their own variables
 RESERVED = ("a", "b", "x", "w", "y", "dy", "dx", "dw", "scratch", "acc", "row", "column")
@@ -104,12 +104,55 @@ def matrix_strides(access: Any) -> tuple[Any, Any, Any]:
     return (leading[-1][1] if leading else 0), (access.strides[-1] if access.dims[-1] != 1 else 0), access.offset
 
 
+def conv_spec(node: Node) -> Conv2DSpec:
+    """The sizes of a convolution or one of its gradients."""
+    direction = DIRECTIONS[node.kind.kernel]
+    if direction == "forward":
+        x, w, y = node.inputs[0].dims, node.inputs[1].dims, node.outputs[0].dims
+    elif direction == "backprop_input":
+        x, w, y = node.outputs[0].dims, node.argument("filter").dims, node.argument("out_backprop").dims
+    else:
+        x, w, y = node.argument("input").dims, node.outputs[0].dims, node.argument("out_backprop").dims
+    strides, dilations = node.attr("strides"), node.attr("dilations")
+    rows, columns = windows_2d(x[1:3], w[:2], strides, dilations, node.attr("padding"))
+    return Conv2DSpec(
+        direction=direction,
+        images=x[0],
+        in_h=x[1], in_w=x[2], in_c=x[3],
+        filter_h=w[0], filter_w=w[1], out_c=w[3],
+        stride_h=rows.stride, stride_w=columns.stride,
+        dilation_h=rows.dilation, dilation_w=columns.dilation,
+        pad_top=rows.before, pad_left=columns.before,
+        out_h=y[1], out_w=y[2],
+        dtype=node.outputs[0].dtype.name,
+    )  # fmt: skip
+
+
+DIRECTIONS = {
+    "conv2d": "forward",
+    "conv2d_backprop_input": "backprop_input",
+    "conv2d_backprop_filter": "backprop_filter",
+}
+
+
 def _matmul(context: Any) -> Any:
     node = context.kernel.group.anchor
     spec = matmul_spec(node)
     return write_contraction(
         context, node, ("a", "b"), "y",
         lambda name, lines, epilogue, text: matmul.emit(spec, name, lines, epilogue, text),
+    )  # fmt: skip
+
+
+def _conv2d(context: Any) -> Any:
+    node = context.kernel.group.anchor
+    spec = conv_spec(node)
+    _, _, result = conv2d.OPERANDS[spec.direction]
+    # the operands in the order of the node's inputs, not of a product
+    operands = ("w", "dy") if spec.direction == "backprop_input" else conv2d.OPERANDS[spec.direction][:2]
+    return write_contraction(
+        context, node, operands, result,
+        lambda name, lines, epilogue, text: conv2d.emit(spec, name, lines, epilogue, text),
     )  # fmt: skip
 
 
@@ -122,6 +165,10 @@ def _matmul_scratch(kernel: Kernel) -> Size:
     return _size(matmul.scratch(matmul_spec(kernel.group.anchor)))
 
 
-TABLE: dict[str, Any] = {"matmul": (_matmul, _matmul_scratch)}
+def _conv2d_scratch(kernel: Kernel) -> Size:
+    assert kernel.group.anchor is not None
+    is_plain = len(kernel.group.nodes) == 1
+    return _size(conv2d.scratch(conv_spec(kernel.group.anchor), epilogue_is_plain=is_plain))
 
-__all__ = ["TABLE", "Expr", "as_matrix_operand", "comment"]
+
+TABLE: dict[str, Any] = {"matmul": (_matmul, _matmul_scratch), **dict.fromkeys(DIRECTIONS, (_conv2d, _conv2d_scratch))}

@@ -14,7 +14,7 @@ from typing import Any
 from ...shapes import Batch
 from ..emitted import PLAIN, Emitted, Epilogue, Launch, Scratch, insert_prologue
 from ..render import render
-from ..scalar import size_text
+from ..scalar import C_TYPES, size_text
 from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, host_target
 from ..tiles import Element, pack_functions, tile_function, vector_type
 
@@ -307,12 +307,8 @@ def emit(
     return Emitted(insert_prologue(source, prologue_lines), launches, scratch(spec, target), tuple(shared))
 
 
-def as_product(prologue_lines: Sequence[str], dtype: str, a: str, b: str, y: str) -> tuple[str, ...]:
-    """Prologue lines that give a product's operands other names' memory."""
-    c_type = Element(dtype, host_target()).c_type
-    return (
-        *prologue_lines,
-        f"const {c_type} *a = {a};",
-        f"const {c_type} *b = {b};",
-        f"{c_type} *y = {y};",
-    )
+def operand_lines(dtype: str, a: str, b: str, y: str) -> tuple[str, ...]:
+    """Prologue lines that give a product's pointers `a`, `b`, `y` the addresses of others."""
+    c_type = C_TYPES[dtype]
+    pairs = [(f"const {c_type} *", "a", a), (f"const {c_type} *", "b", b), (f"{c_type} *", "y", y)]
+    return tuple(f"{pointer}{own} = {other};" for pointer, own, other in pairs if own != other)

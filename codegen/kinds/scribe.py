@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...dtypes import DType
 from ...opdef import Update
 from ...reference import scalar_attributes
 from ...shapes import Batch, Dims
@@ -19,7 +20,7 @@ from ..index import Access, Axis, access_of, broadcast_access, collapse, index_t
 from ..ir import Buffer, Kernel, Node, Plan, Value
 from ..names import Names, comment
 from ..passes.place_copies import variable_of
-from ..scalar import Expr, Printer, as_expr, c_type, literal
+from ..scalar import Expr, Printer, as_expr, c_type, declarations, literal
 from ..problems import NotCompilable
 
 # floats with one of these values are part of the text; others are run-time values, so that changing a learning rate
@@ -177,15 +178,23 @@ class Scribe:
         self._check(node, operands)
         result = node.opdef.body(self.printer, *operands, **scalar_attributes(node.opdef, node.attrs))
         results = result if isinstance(result, tuple) else (result,)
-        text = []
+        named = []
         for value, expression in zip(node.outputs, results, strict=True):
-            expression = as_expr(expression, value.dtype)
-            if expression.dtype != value.dtype.base_dtype:
-                expression = self.printer.cast(expression, value.dtype)
             name = self.names.unique(hint_of(node))
             self.locals[value] = name
-            text.append(f"const {c_type(value.dtype)} {name} = {expression.text}; /* {describe(node)} */")
-        return text
+            named.append((self.fitted(expression, value.dtype), name))
+        return self._declared(named, node)
+
+    def fitted(self, expression: Any, dtype: DType) -> Expr:
+        """A result in its dtype, as an expression of its own (never the very operand, which has a name already)."""
+        expression = as_expr(expression, dtype)
+        if expression.dtype != dtype.base_dtype:
+            return self.printer.cast(expression, dtype)
+        return expression if expression.operands else Expr(expression.text, expression.dtype, expression.strength)
+
+    def _declared(self, named: Sequence[tuple[Expr, str]], node: Node) -> list[str]:
+        lines = declarations(named, lambda: self.names.unique(f"{hint_of(node)}_part"))
+        return [f"const {ctype} {name} = {text}; /* {describe(node)} */" for ctype, name, text in lines]
 
     def _check(self, node: Node, operands: Sequence[Expr]) -> None:
         if node.opdef.effect != "check":
@@ -206,14 +215,13 @@ class Scribe:
         """New values of an update's references, computed first and stored after."""
         result = node.opdef.body(self.printer, *operands, **scalar_attributes(node.opdef, node.attrs))
         results = result if isinstance(result, tuple) else (result,)
-        text, stores = [], []
+        named, stores = [], []
         references = [v for v in node.inputs if v.dtype.is_ref]
         for reference, expression, target in zip(references, results, targets, strict=True):
-            expression = as_expr(expression, reference.dtype)
             name = self.names.unique("new_" + variable_of(reference).label.replace("/", "_"))
-            text.append(f"const {c_type(reference.dtype)} {name} = {expression.text}; /* {comment(node.label)} */")
+            named.append((self.fitted(expression, reference.dtype), name))
             stores.append(f"{target} = {name};")
-        return text + stores
+        return self._declared(named, node) + stores
 
     # --- element-level bodies ---------------------------------------------------------------------------------------
 

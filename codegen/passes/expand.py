@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...opdef import Call, Composite
 from ..ir import Node, Roots, Value
-from ..rewrite import rewrite
+from ..rewrite import active_builder, rewrite
 
 
 def expand(roots: Roots) -> Roots:
@@ -20,6 +20,9 @@ def expand_composite(node: Node) -> Sequence[Value] | None:
     """composite(x, ...)  ->  its body on x, ..."""
     if not isinstance(node.kind, Composite):
         return None
+    values = [value.known() for value in node.outputs]
+    if all(value is not None and value.dtype != object for value in values):
+        return [active_builder().constant(value) for value in values]  # e.g. the axes of a rank known only now
     grouped: list[object] = []
     position = 0
     for arg in node.opdef.inputs:

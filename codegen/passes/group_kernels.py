@@ -20,7 +20,7 @@ from .place_copies import variable_of
 
 # a row whose intermediate values fit in a few KB of stack is swept several times from cache
 ROW_LIMIT = 2048
-EPILOGUES = frozenset(("matmul", "conv2d", "conv2d_backprop_input"))
+EPILOGUES = frozenset(("matmul", "conv2d", "conv2d_backprop_input", "conv2d_backprop_filter"))
 NO_KERNEL = frozenset(("Const", "_Feed", "_Read", "VariableV2", "_Extent", "_Iota"))
 
 

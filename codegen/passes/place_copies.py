@@ -81,7 +81,7 @@ def _copy_late_reads(roots: Roots) -> Roots:
         return roots
 
     def rule(node: Node) -> Sequence[Value] | None:
-        if node.type == "_Read" and (node.inputs[0].op.attr("key"), node.attr("version")) in late:
+        if node.type == "_Read" and (variable_of(node.inputs[0]).attr("key"), node.attr("version")) in late:
             value = active_builder().add(node.opdef, node.inputs, node.attrs).outputs[0]
             return [snapshot(value)]
         return None
@@ -103,7 +103,7 @@ def _late_reads(roots: Roots) -> set[Any]:
             if value in alias:
                 last_use[alias[value]] = position[node]
         if node.type == "_Read":
-            alias[node.outputs[0]] = (node.inputs[0].op.attr("key"), node.attr("version"))
+            alias[node.outputs[0]] = (variable_of(node.inputs[0]).attr("key"), node.attr("version"))
         elif isinstance(node.kind, View):
             source = next((alias[v] for v in node.data_inputs() if v in alias), None)
             if source is not None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...opdef import REGISTRY, View
+from ...dtypes import int32
+from ...opdef import REGISTRY
 from ..ir import Node, Roots, Value
 from ..rewrite import active_builder, rewrite
 
@@ -131,7 +132,7 @@ def dims_constant(dims: Sequence[Any]) -> Value:
         return active_builder().constant(np.asarray(dims, np.int32).reshape(len(dims)))
     array = np.empty(len(dims), dtype=object)
     array[:] = list(dims)
-    return active_builder().shape_constant(array)
+    return active_builder().constant(array, int32)
 
 
 _RESHAPES = ("Reshape", "Squeeze", "ExpandDims")
@@ -154,5 +155,3 @@ RULES: dict[str, tuple[Any, ...]] = {
     "Prod": (empty_reduction,),
     "MatMul": (transposed_operand,),
 }
-
-__all__ = ["View", "simplify"]

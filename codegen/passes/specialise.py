@@ -52,23 +52,24 @@ class _Specialiser:
         self.effects: list[Node] = []
 
     def run(self, order: Sequence[Any], fetches: Sequence[Any]) -> Roots:
+        wanted = frozenset(fetches)
         with self.builder:
             for tensor, index in self.feeds.items():
                 self._feed(tensor, index)
+            fetched: dict[Any, Value] = {}
             for op in order:
                 self.builder.label, self.builder.origin = op.name, op
-                if all(t in self.of for t in op.outputs) and op.outputs:
-                    continue
-                self._operation(op)
-            fetched = []
-            for tensor in fetches:
-                value = self.of[tensor]
-                if value is DEAD:
-                    raise InvalidArgumentError(
-                        tensor.op.node_def, tensor.op, f"Retval[0] does not have value\n\t [[{{{{node {tensor.op.name}}}}}]]"
-                    )
-                fetched.append(self._deref(value))
-        return sweep(self.builder.nodes, tuple(fetched), self.effects)
+                if not op.outputs or any(t not in self.of for t in op.outputs):
+                    self._operation(op)
+                # a fetched variable has the value of its place in the order, before the updates that follow
+                fetched.update({t: self._deref(self._alive(t)) for t in op.outputs if t in wanted})
+        return sweep(self.builder.nodes, tuple(fetched[t] for t in fetches), self.effects)
+
+    def _alive(self, tensor: Any) -> Value:
+        value = self.of[tensor]
+        if value is DEAD:
+            raise at_node(InvalidArgumentError, tensor.op, "Retval[0] does not have value")
+        return value
 
     def _feed(self, tensor: Any, index: int) -> None:
         self.builder.label, self.builder.origin = tensor.op.name, tensor.op

@@ -138,7 +138,7 @@ def _patches(x: np.ndarray, rows: Window, columns: Window) -> np.ndarray:
     kernel="conv2d",
     shape=lambda call: [
         _forward(
-            call.shape("input"), call.shape("filter"), call.attr("strides"), call.attr("dilations"), call.attr("padding")
+            call.shape("input"), call.shape("filter"), call.attr("strides"), call.attr("padding"), call.attr("dilations")
         )
     ],
     **KERNEL_ATTRS,

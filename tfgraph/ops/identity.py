@@ -27,7 +27,7 @@ def placeholder(call: Call) -> NoReturn:
 
 def _default_shape(call: Call) -> list[Dims | None]:
     wanted = call.attr("shape").sizes
-    merge_dims(wanted, call.shape("input"))
+    merge_dims(call.shape("input"), wanted)
     return [wanted]
 
 

@@ -23,8 +23,8 @@ def _matmul_shape(call: Call) -> list[Dims | None]:
     a, b = call.shape("a"), call.shape("b")
     a = with_rank(a, 2, f"In[0] is not a matrix. Instead it has shape {show(a)}")
     b = with_rank(b, 2, f"In[1] is not a matrix. Instead it has shape {show(b)}")
-    rows, inner = reversed(a) if call.attr("transpose_a") else a
-    other, columns = reversed(b) if call.attr("transpose_b") else b
+    rows, inner = a[::-1] if call.attr("transpose_a") else a
+    other, columns = b[::-1] if call.attr("transpose_b") else b
     merge_dim(inner, other, f"Matrix size-incompatible: In[0]: {show(a)}, In[1]: {show(b)}")
     return [(rows, columns)]
 
@@ -65,8 +65,8 @@ def _batch_matmul_shape(call: Call) -> list[Dims | None]:
         if len(dims) < 2:
             with_rank(dims, 2, f"In[0] and In[1] must have at least 2 dimensions: {show(dims)}")
     batch = merge_dims(x[:-2], y[:-2], run)
-    rows, inner = reversed(x[-2:]) if call.attr("adj_x") else x[-2:]
-    other, columns = reversed(y[-2:]) if call.attr("adj_y") else y[-2:]
+    rows, inner = x[-2:][::-1] if call.attr("adj_x") else x[-2:]
+    other, columns = y[-2:][::-1] if call.attr("adj_y") else y[-2:]
     merge_dim(inner, other, run)
     return [(*(batch or ()), rows, columns)]
 
@@ -84,7 +84,7 @@ def _batch_matmul_gradient(op: Any, g: Any) -> Any:
     operands = {"a": op.inputs[0], "b": op.inputs[1], "g": g}
     rules = _MATMUL_GRADIENTS[bool(op.attr("adj_x")), bool(op.attr("adj_y"))]
     return [
-        batch_matmul(operands[left], operands[right], adj_x=flip_left, adj_y=flip_right)
+        batch_matmul(operands[left], operands[right], adj_x=flip_left, adj_y=flip_right, name="MatMul")
         for (left, right), flip_left, flip_right in rules
     ]
 

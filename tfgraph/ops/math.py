@@ -68,7 +68,7 @@ def squared_difference(m: Any, x: Any, y: Any) -> Any:
 @squared_difference.gradient
 def _squared_difference_gradient(op: Any, dz: Any) -> Any:
     x, y = op.inputs
-    gradient = mul(mul(2.0, dz), sub(x, y))
+    gradient = mul(2.0, dz) * (x - y)
     return unbroadcast(gradient, x), unbroadcast(neg(gradient), y)
 
 
@@ -115,7 +115,7 @@ def _div_gradient(op: Any, dz: Any) -> Any:
     x, y = op.inputs
     return (
         unbroadcast(real_div(dz, y), x),
-        unbroadcast(mul(dz, real_div(real_div(neg(x), y), y)), y),
+        unbroadcast(dz * real_div(real_div(neg(x), y), y), y),
     )
 
 
@@ -130,7 +130,7 @@ def _div_no_nan_gradient(op: Any, dz: Any) -> Any:
     x, y = op.inputs
     return (
         unbroadcast(div_no_nan(dz, y), x),
-        unbroadcast(mul(dz, div_no_nan(div_no_nan(neg(x), y), y)), y),
+        unbroadcast(dz * div_no_nan(div_no_nan(neg(x), y), y), y),
     )
 
 
@@ -149,7 +149,7 @@ def floor_mod(m: Any, x: Any, y: Any) -> Any:
 @floor_mod.gradient
 def _floor_mod_gradient(op: Any, dz: Any) -> Any:
     x, y = op.inputs
-    return unbroadcast(dz, x), unbroadcast(mul(dz, neg(floor_div(x, y))), y)
+    return unbroadcast(dz, x), unbroadcast(dz * neg(floor_div(x, y)), y)
 
 
 @pointwise("TruncateDiv", _BINARY, T=NUMBERS, effect="check")

@@ -1,0 +1,274 @@
+"""Convolution forward, and the gradient of its input: tiles and blocks for `templates/c/conv2d.c.j2`.
+
+The gradient of the input is a convolution of dy with the filters turned by 180 degrees and transposed. With a stride
+the output pixels fall into phases; those of one phase are reached by the same taps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...shapes import Batch
+from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
+from ..render import render
+from ..target import Target, Tile, choose_tile
+from ..tiles import Element, pack_functions, tile_function, vector_type
+from .conv2d_window import Conv2DSpec, Reach, Window, factor
+
+CHUNK_OPERATIONS = 2_000_000
+FEWEST_ROWS = 4  # of a block that copies its window: neighbours copy the rows between them twice
+MOST_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Output rows (or columns) first, first + step, ... and the taps that reach them, in the order of the input."""
+
+    first: int
+    step: int
+    taps: tuple[int, ...]
+    reach: Reach
+
+
+def forward_phase(reach: Reach) -> tuple[Phase, ...]:
+    return (Phase(0, 1, tuple(range(reach.taps)), reach),)
+
+
+def gradient_phases(reach: Reach) -> tuple[Phase, ...]:
+    """The phases of the gradient of an axis with this forward reach.
+
+    Input place p takes from output place o through tap k where p + pad = o * stride + k * dilation.
+    """
+    common = math.gcd(reach.stride, reach.dilation)
+    phases = []
+    for first in range(min(reach.stride, reach.size)):
+        taps = [k for k in range(reach.taps) if (first + reach.pad - k * reach.dilation) % reach.stride == 0]
+        dilation = reach.dilation // common
+        nearest = (first + reach.pad - taps[0] * reach.dilation) // reach.stride if taps else 0
+        places = math.ceil((reach.size - first) / reach.stride)
+        pad = (len(taps) - 1) * dilation - nearest if taps else 0
+        phases.append(
+            Phase(first, reach.stride, tuple(reversed(taps)), Reach(places, len(taps), reach.out, 1, dilation, pad))
+        )
+    return tuple(phases)
+
+
+@dataclass(frozen=True)
+class FilterPack:
+    """The copy of the filters that tiles read: [panel][tap][depth][width]."""
+
+    taps: int
+    order: tuple[int, ...]
+    depth: int
+    columns: int
+    width: int
+    transposed: bool
+    pitch: int
+    pack: str = ""
+
+    @property
+    def panels(self) -> int:
+        return math.ceil(self.columns / self.width)
+
+    @property
+    def meaning(self) -> str:
+        return "turned and transposed" if self.transposed else "filled up to whole vectors"
+
+    @property
+    def elements(self) -> int:
+        return self.taps * self.depth * self.width * self.panels
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """One phase of a convolution as the template needs it."""
+
+    name: str
+    element: Element
+    tile: Tile
+    tile_function: str
+    images: str
+    images_per_chunk: int
+    window: Window
+    vertical: Phase
+    horizontal: Phase
+    full_h: int
+    full_w: int
+    channels: int
+    columns: int
+    filters: FilterPack | None
+    first_tap_packed: int
+    stores_directly: bool
+
+    c_type = property(lambda self: self.element.c_type)
+    width = property(lambda self: self.tile.vectors * self.element.lanes)
+    block_rows = property(lambda self: self.window.block_rows)
+    row_blocks = property(lambda self: math.ceil(self.out_h / self.block_rows))
+    out_h = property(lambda self: self.vertical.reach.out)
+    out_w = property(lambda self: self.horizontal.reach.out)
+    taps_h = property(lambda self: self.vertical.reach.taps)
+    taps_w = property(lambda self: self.horizontal.reach.taps)
+    phase_h = property(lambda self: self.vertical.first)
+    phase_w = property(lambda self: self.horizontal.first)
+    phase_stride_h = property(lambda self: self.vertical.step)
+    phase_stride_w = property(lambda self: self.horizontal.step)
+    pixel_stride = property(lambda self: self.horizontal.reach.stride * self.channels)
+    tap_pitch = property(lambda self: self.horizontal.reach.dilation * self.channels)
+    tap_row_pitch = property(lambda self: self.vertical.reach.dilation * self.window.pitch)
+
+    @property
+    def walks_taps(self) -> bool:
+        """The taps of a filter row do not lie side by side in the input."""
+        return self.horizontal.reach.dilation > 1 and self.taps_w > 1
+
+    @property
+    def right_step(self) -> int:
+        return self.width if self.filters else self.columns
+
+    @property
+    def right(self) -> str:
+        if not self.filters:
+            return "w + panel"
+        offset = self.first_tap_packed * self.channels * self.width
+        panel = f"(const {self.c_type} *)scratch + panel * {self.filters.taps * self.channels}"
+        return f"{panel} + {offset}" if offset else panel
+
+    @property
+    def sums_pitch(self) -> int:
+        return self.columns * self.horizontal.step if self.stores_directly else self.width
+
+    @property
+    def panel_columns(self) -> str:
+        if self.columns % self.width == 0:
+            return str(self.width)
+        return f"({self.columns} - panel < {self.width} ? {self.columns} - panel : {self.width})"
+
+    @property
+    def first_tap(self) -> str:
+        r = self.vertical.reach
+        if r.is_inside or r.pad <= 0:
+            return "0"
+        above = f"{r.pad} - h * {r.stride}"
+        return f"{above} > 0 ? ({above} + {r.dilation - 1}) / {r.dilation} : 0"
+
+    @property
+    def end_tap(self) -> str:
+        r = self.vertical.reach
+        if r.is_inside:
+            return str(r.taps)
+        below = f"({r.size + r.pad} - h * {r.stride} + {r.dilation - 1}) / {r.dilation}"
+        return f"{below} < {r.taps} ? {below} : {r.taps}"
+
+    @property
+    def input_row(self) -> str:
+        return self.vertical.reach.place("h", "first_tap")
+
+    def output_row(self, pixel: str) -> str:
+        """The output's flat pixel index."""
+        h = "h" if self.vertical.step == 1 else f"h * {self.vertical.step} + {self.vertical.first}"
+        q = pixel if self.horizontal.step == 1 else f"{pixel} * {self.horizontal.step} + {self.horizontal.first}"
+        return f"((image * {self.full_h} + {h}) * {self.full_w} + {q})"
+
+
+def reaches(spec: Conv2DSpec) -> tuple[Reach, Reach]:
+    """The forward convolution's two axes."""
+    return (
+        Reach(spec.out_h, spec.filter_h, spec.in_h, spec.stride_h, spec.dilation_h, spec.pad_top),
+        Reach(spec.out_w, spec.filter_w, spec.in_w, spec.stride_w, spec.dilation_w, spec.pad_left),
+    )
+
+
+def _block(vertical: Phase, horizontal: Phase, channels: int, columns: int, element: Element) -> tuple[int, int]:
+    """Output rows per chunk, and images per chunk if a picture is small."""
+    rows, width = vertical.reach, horizontal.reach
+    row_operations = max(1, 2 * width.out * rows.taps * width.taps * channels * columns)
+    block = min(rows.out, max(1, math.ceil(CHUNK_OPERATIONS / row_operations)))
+    if not width.is_inside:
+        block = max(block, min(rows.out, FEWEST_ROWS))
+    while block > 1 and not Window(element, rows, width, channels, block, 0).is_on_stack:
+        block -= 1
+    block = math.ceil(rows.out / math.ceil(rows.out / block))
+    if block < rows.out:
+        return block, 1
+    return block, max(1, min(MOST_IMAGES, CHUNK_OPERATIONS // (2 * row_operations * rows.out)))
+
+
+def plan(spec: Conv2DSpec, name: str, target: Target, plain: bool) -> tuple[SweepPlan, ...]:
+    """One plan per phase; phases without pixels are left out."""
+    element = Element(spec.dtype, target)
+    forward = spec.direction == "forward"
+    down, across = reaches(spec)
+    verticals, horizontals = map(forward_phase if forward else gradient_phases, (down, across))
+    channels, columns = (spec.in_c, spec.out_c) if forward else (spec.out_c, spec.in_c)
+    fewest = min(phase.reach.out for phase in horizontals)
+    steps = max(len(p.taps) for p in verticals) * max(len(p.taps) for p in horizontals) * channels
+    tile = choose_tile(target, fewest, element.vectors(columns), max(steps, 1))
+    width = tile.vectors * element.lanes
+    taps = [
+        i * spec.filter_w + j for v in verticals for h in horizontals for i in v.taps for j in h.taps
+    ]  # fmt: skip
+    filters = None
+    if not forward or columns % width:
+        filters = FilterPack(
+            len(taps), tuple(taps), channels, columns, width, not forward, spec.out_c,
+            pack_functions(element, width, not forward)[-1].name,
+        )  # fmt: skip
+    filter_bytes = -(-filters.elements * element.bytes // 64) * 64 if filters else 0
+    function = tile_function(element, tile, horizontals[0].reach.stride * channels)
+    plans: list[SweepPlan] = []
+    position = 0
+    offset = filter_bytes
+    single = len(verticals) * len(horizontals) == 1
+    for v in verticals:
+        for h in horizontals:
+            block, images = _block(v, h, channels, columns, element)
+            window = Window(element, v.reach, h.reach, channels, block, offset)
+            plans.append(SweepPlan(
+                name if single else f"{name}_{v.first}_{h.first}", element, tile, function.name,
+                factor(spec.images), images, window, v, h,
+                spec.out_h if forward else spec.in_h, spec.out_w if forward else spec.in_w, channels, columns,
+                filters, position, plain and columns % width == 0,
+            ))  # fmt: skip
+            position += len(v.taps) * len(h.taps)
+    return tuple(plans)
+
+
+def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
+    """The packed filters, then one window per chunk where windows are large. Phases run one after the other."""
+    plans = plan(spec, "", target, False)
+    filters = plans[0].filters
+    fixed = -(-filters.elements * plans[0].element.bytes // 64) * 64 if filters else 0
+    per_image = max(p.window.scratch_bytes * p.row_blocks for p in plans)
+    if isinstance(spec.images, Batch):
+        return Scratch(per_image * spec.images.per, fixed)
+    return Scratch(0, fixed + per_image * int(spec.images))
+
+
+def emit(
+    spec: Conv2DSpec, name: str, prologue_lines: Sequence[str], epilogue: Epilogue, comment: str, target: Target
+) -> Emitted:
+    """The C of a forward convolution or of the gradient of its input."""
+    plans = plan(spec, name, target, epilogue.is_plain)
+    first = plans[0]
+    x, y = ("x", "y") if spec.direction == "forward" else ("dy", "dx")
+    if epilogue.is_plain:
+        epilogue = Epilogue(stores=(f"{y}[row * {first.columns} + column] = acc;",))
+    tile = tile_function(first.element, first.tile, first.pixel_stride)
+    shared: list[Shared] = [vector_type(first.element), tile]
+    launches: list[Launch] = []
+    if first.filters:
+        shared += pack_functions(first.element, first.width, first.filters.transposed)
+        launches.append(Launch(f"{name}_filters", str(first.filters.taps * first.filters.panels)))
+    for p in plans:
+        if p.images_per_chunk > 1:
+            chunks = f"({p.images} + {p.images_per_chunk - 1}) / {p.images_per_chunk}"
+        else:
+            chunks = f"{p.images} * {p.row_blocks}"
+        launches.append(Launch(p.name, chunks))
+    source = render(
+        "c/conv2d.c.j2", phases=plans, name=name, comment=comment, epilogue=epilogue, filters=first.filters,
+        c_type=first.c_type, x=x, y=y,
+    )  # fmt: skip
+    return Emitted(insert_prologue(source, prologue_lines), tuple(launches), scratch(spec, target), tuple(shared))
