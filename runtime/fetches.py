@@ -12,6 +12,8 @@ Assemble = Callable[[Sequence[Any]], Any]
 
 def structure_key(fetches: Any) -> Any:
     """A key that tells one fetch structure from every other. TypeError if something in it cannot be hashed."""
+    if isinstance(fetches, (Tensor, Operation)):
+        return fetches
     kind = type(fetches)
     if kind is list or isinstance(fetches, tuple):
         return (kind, *map(structure_key, fetches))

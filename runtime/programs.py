@@ -7,8 +7,10 @@ tuple of concrete shapes; finding it is all that an ordinary run has to do befor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from ..tensor import Operation, Tensor
 from . import cpu
 from .machine import InterpretedStep, Machine, scalars_unpacked
 from .memory import RandomState, State, aligned_empty
+from .replay import Memory, run_checked
 
 _MASK_64 = 2**64 - 1
 _WORDS_PER_RANDOM = 3  # seed, seed2, counter
@@ -48,7 +51,18 @@ class LoadedProgram:
         for table in ("feeds", "fetches", "variables", "constants", "random"):
             setattr(self.step, table, getattr(self, table))
         self.step.pool = cpu.pool(self.module, threads)
+        self.run = self.module.tg_run
+        self.kernel_count = len(program.kernels)
+        self.arenas: tuple[Any, Any] = (None, None)
         self._variable_arrays: list[np.ndarray] = []
+
+    def memory(
+        self, n: int, batch: Any, fixed: Any, feeds: Sequence[np.ndarray], fetches: Sequence[np.ndarray], binding: Binding
+    ) -> Memory:
+        """The arrays of a run, for the replay against the reference."""
+        slots = zip(self.program.randoms, binding.draws, strict=True)
+        seeds = {slot.op_name: (at.seeds, at.counter) for slot, (at, _) in slots}
+        return Memory(n, batch, fixed, feeds, fetches, self._variable_arrays, self._constant_arrays, seeds)
 
     def point_to_variables(self, state: State) -> dict[str, np.ndarray] | None:
         """Fill the table of variables. Returns the arrays that the program will be the first to write; None if it
@@ -102,6 +116,7 @@ class CompiledStep:
         self._deciding: tuple[int, ...] = ()  # the feeds whose values are part of the signature
         self._exact = False  # True: programs are for the sizes of a run, none is left open
         self._compilable = True
+        self._checked = os.environ.get("TFGRAPH_CHECK") == "1"
         self._prepared: Any = None
         try:
             self._prepared = codegen.prepare(order, fetches, feeds)
@@ -200,7 +215,10 @@ class CompiledStep:
         program, step = loaded.program, loaded.step
         batch = machine.arena("batch", program.batch_bytes * n)
         fixed = machine.arena("fixed", program.fixed_bytes)
-        step.N, step.batch, step.fixed = n, _address(batch), _address(fixed)
+        if loaded.arenas[0] is not batch or loaded.arenas[1] is not fixed:
+            loaded.arenas = (batch, fixed)
+            step.batch, step.fixed = _address(batch), _address(fixed)
+        step.N = n
         for i, array in enumerate(arrays):
             loaded.feeds[i] = _address(array)
         outputs = [np.empty(shape, dtype) for shape, dtype in binding.outputs]
@@ -208,8 +226,11 @@ class CompiledStep:
             loaded.fetches[i] = _address(array)
         for i, (at, _) in enumerate(binding.draws):
             loaded.random[_WORDS_PER_RANDOM * i + 2] = at.counter & _MASK_64
-        step.failed = 0
-        failed = loaded.module.tg_run(step, 0, len(program.kernels))
+        if self._checked:
+            memory = loaded.memory(n, batch, fixed, arrays, outputs, binding)
+            failed = run_checked(program, memory, partial(loaded.run, step))
+        else:
+            failed = loaded.run(step, 0, loaded.kernel_count)
         if failed:
             self._explain_failure(program.checks[failed - 1], arrays)
         for at, count in binding.draws:

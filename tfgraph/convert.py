@@ -42,7 +42,7 @@ def _shaped(array: np.ndarray, shape: TensorShape, verify: bool) -> np.ndarray:
     count = int(np.prod(sizes, dtype=np.int64))
     if array.size == count:
         return array.reshape(sizes)
-    if array.size > count:
+    if array.size > max(count, 1):
         raise ValueError(f"Too many elements provided. Needed at most {count}, but received {array.size}")
     # TensorFlow repeats the last value
     filled = np.full(count, array.reshape(-1)[-1], dtype=array.dtype)

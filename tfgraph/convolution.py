@@ -92,7 +92,9 @@ def conv2d_backprop_input(
 ) -> Tensor:
     """The gradient of `conv2d` with respect to an input of shape `input_sizes`."""
     filter = either("filters", filters, "filter", filter)
-    needed("conv2d_backprop_input", filter=filter, out_backprop=out_backprop, strides=strides, padding=padding)
+    needed(
+        "conv2d_backprop_input", filter=filter, out_backprop=out_backprop, strides=strides, padding=padding
+    )
     return conv_ops.conv2d_backprop_input(
         input_sizes,
         filter,
@@ -193,7 +195,9 @@ def convolution(
         w = convert_to_tensor(filter, name="filter")
         rank = x.shape.ndims if x.shape.ndims is not None else w.shape.ndims
         if rank not in (3, 4):
-            raise ValueError(f"tf.nn.convolution takes one or two dimensions of space; the input has rank {rank}")
+            raise ValueError(
+                f"tf.nn.convolution takes one or two dimensions of space; the input has rank {rank}"
+            )
         step, rate = _per_axis(strides, rank - 2), _per_axis(rates, rank - 2)
         if max(step) > 1 and max(rate) > 1:
             raise ValueError("strides > 1 not supported in conjunction with dilation_rate > 1")
@@ -202,11 +206,19 @@ def convolution(
             return _over_one_row(x, w, step[0], str(padding), rate[0], channels_first, scope)
         layout = "NCHW" if channels_first else "NHWC"
         return conv_ops.conv2d(
-            x, w, strides=_four(step, layout), padding=padding, data_format=layout, dilations=_four(rate, layout), name=scope
+            x,
+            w,
+            strides=_four(step, layout),
+            padding=padding,
+            data_format=layout,
+            dilations=_four(rate, layout),
+            name=scope,
         )
 
 
-def _over_one_row(x: Any, w: Any, stride: int, padding: str, rate: int, channels_first: bool, scope: str) -> Tensor:
+def _over_one_row(
+    x: Any, w: Any, stride: int, padding: str, rate: int, channels_first: bool, scope: str
+) -> Tensor:
     """A one-dimensional convolution as a two-dimensional one over images of one row."""
     row = 2 if channels_first else 1
     layout = "NCHW" if channels_first else "NHWC"
@@ -348,7 +360,9 @@ def avg_pool(
     return _pool(pool_ops.avg_pool, value, ksize, strides, padding, data_format, name)
 
 
-def _pool(op: OpDef, value: Any, ksize: Any, strides: Any, padding: Any, data_format: Any, name: str | None) -> Tensor:
+def _pool(
+    op: OpDef, value: Any, ksize: Any, strides: Any, padding: Any, data_format: Any, name: str | None
+) -> Tensor:
     needed(op.type, value=value, ksize=ksize, strides=strides, padding=padding)
     layout = data_format or "NHWC"
     with scope_of(name, op.type, value) as scope:

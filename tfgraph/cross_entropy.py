@@ -36,7 +36,9 @@ def softmax(logits: Any, axis: int | None = None, name: str | None = None, dim: 
     return _along(loss_ops.softmax, logits, either("axis", axis, "dim", dim), name)
 
 
-def log_softmax(logits: Any, axis: int | None = None, name: str | None = None, dim: int | None = None) -> Tensor:
+def log_softmax(
+    logits: Any, axis: int | None = None, name: str | None = None, dim: int | None = None
+) -> Tensor:
     """The logarithm of `softmax`."""
     return _along(loss_ops.log_softmax, logits, either("axis", axis, "dim", dim), name)
 
@@ -127,7 +129,8 @@ def _moved_to_end(rank: int | None, axis: int) -> list[int]:
 
 def _as_matrix(x: Tensor) -> Tensor:
     """All axes but the last joined to one."""
-    last = array.slice(array.shape(x), [math.subtract(array.rank(x), 1)], [1])
+    rank, sizes = array.rank(x), array.shape(x)
+    last = array.slice(sizes, [math.subtract(rank, 1)], [1])
     rows = array.reshape(x, array.concat([[-1], last], 0))
     if x.shape.ndims is not None:
         rows.set_shape([x.shape[:-1].num_elements(), x.shape[-1]])
@@ -202,7 +205,11 @@ def sigmoid_cross_entropy_with_logits(
 
 
 def weighted_cross_entropy_with_logits(
-    labels: Any = None, logits: Any = None, pos_weight: Any = None, name: str | None = None, targets: Any = None
+    labels: Any = None,
+    logits: Any = None,
+    pos_weight: Any = None,
+    name: str | None = None,
+    targets: Any = None,
 ) -> Tensor:
     """Sigmoid cross entropy with the positive term multiplied by `pos_weight`."""
     labels = either("labels", labels, "targets", targets)

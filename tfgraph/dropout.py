@@ -41,7 +41,7 @@ def dropout(
         if _is_zero(rate):
             return x
         if isinstance(rate, Real):
-            scaled = mul(x, constant(1 / (1 - rate), dtype=x.dtype.base_dtype))
+            scaled = mul(x, constant(1 / (1 - rate), dtype=x.dtype.base_dtype))  # type: ignore[operator]
         else:
             rate.shape.assert_has_rank(0)
             if rate.dtype.base_dtype != x.dtype.base_dtype:
@@ -65,7 +65,9 @@ def _rate(keep_prob: Any, rate: Any) -> Any:
         return rate if isinstance(rate, Real) else convert_to_tensor(rate)
     if isinstance(keep_prob, Real):
         if not 0 < keep_prob <= 1:  # type: ignore[operator]
-            raise ValueError(f"keep_prob must be a scalar tensor or a float in the range (0, 1], got {keep_prob:g}")
+            raise ValueError(
+                f"keep_prob must be a scalar tensor or a float in the range (0, 1], got {keep_prob:g}"
+            )
         return 1.0 - keep_prob  # type: ignore[operator]
     keep_prob = convert_to_tensor(keep_prob)
     known = keep_prob.known()

@@ -35,7 +35,7 @@ def _filled(value: Any, shape: Any, dtype: DType, name: str | None, default: str
     with scope_of(name, default, shape) as scope:
         sizes = _sizes(shape)
         if sizes is not None and np.prod(sizes, dtype=np.int64) < SMALL:
-            return constant(value, dtype, sizes, name=scope)
+            return constant(np.full(sizes, value), dtype, name=scope)
         if sizes is not None:
             shape = constant(np.asarray(sizes, np.int32), int32, name="shape_as_tensor")
         else:

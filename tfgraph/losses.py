@@ -42,7 +42,9 @@ class Reduction:
     SUM = "weighted_sum"
     SUM_OVER_BATCH_SIZE = "weighted_sum_over_batch_size"  # divided by the number of elements
     MEAN = "weighted_mean"  # divided by the sum of the weights
-    SUM_BY_NONZERO_WEIGHTS = "weighted_sum_by_nonzero_weights"  # divided by the number of weights that are not 0
+    SUM_BY_NONZERO_WEIGHTS = (
+        "weighted_sum_by_nonzero_weights"  # divided by the number of weights that are not 0
+    )
     SUM_OVER_NONZERO_WEIGHTS = SUM_BY_NONZERO_WEIGHTS
 
     @classmethod
@@ -138,7 +140,9 @@ def _check_broadcastable(weights: Any, losses: Tensor) -> None:
         )
     for axis, (size, wanted) in enumerate(zip(sizes, losses.dims, strict=True)):
         if size not in (1, None) and wanted is not None and size != wanted:
-            raise ValueError(f"{problem} Mismatch at dim {axis}. values.shape={losses.shape}, weights.shape={sizes}.")
+            raise ValueError(
+                f"{problem} Mismatch at dim {axis}. values.shape={losses.shape}, weights.shape={sizes}."
+            )
 
 
 def _count(values: Tensor) -> Tensor:

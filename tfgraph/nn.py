@@ -167,14 +167,18 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
 def xw_plus_b(x: Any, weights: Any, biases: Any, name: str | None = None) -> Tensor:
     """matmul(x, weights) + biases: [n, in], [in, out], [out] -> [n, out]."""
     with scope_of(name, "xw_plus_b", x, weights, biases) as scope:
-        return bias_ops.bias_add(math.matmul(x, weights), convert_to_tensor(biases, name="biases"), name=scope)
+        return bias_ops.bias_add(
+            math.matmul(x, weights), convert_to_tensor(biases, name="biases"), name=scope
+        )
 
 
 def relu_layer(x: Any, weights: Any, biases: Any, name: str | None = None) -> Tensor:
     """relu(matmul(x, weights) + biases): [n, in], [in, out], [out] -> [n, out]."""
     with scope_of(name, "relu_layer", x, weights, biases) as scope:
         products = math.matmul(x, weights)
-        return activations.relu(bias_ops.bias_add(products, convert_to_tensor(biases, name="biases")), name=scope)
+        return activations.relu(
+            bias_ops.bias_add(products, convert_to_tensor(biases, name="biases")), name=scope
+        )
 
 
 def embedding_lookup(

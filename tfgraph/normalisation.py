@@ -26,10 +26,20 @@ _LEAST_EPSILON = 1.001e-5  # of fused_batch_norm; cuDNN's limit, which TensorFlo
 
 
 def lrn(
-    input: Any, depth_radius: int = 5, bias: float = 1, alpha: float = 1, beta: float = 0.5, name: str | None = None
+    input: Any,
+    depth_radius: int = 5,
+    bias: float = 1,
+    alpha: float = 1,
+    beta: float = 0.5,
+    name: str | None = None,
 ) -> Tensor:
     """input / (bias + alpha * sum of input^2 over the channels at most `depth_radius` away)^beta; input of rank 4."""
-    attrs = {"depth_radius": int(depth_radius), "bias": float(bias), "alpha": float(alpha), "beta": float(beta)}
+    attrs = {
+        "depth_radius": int(depth_radius),
+        "bias": float(bias),
+        "alpha": float(alpha),
+        "beta": float(beta),
+    }
     return normalise.lrn(input, name=name, **attrs)
 
 
@@ -67,16 +77,23 @@ def moments(
 
 
 def batch_normalization(
-    x: Any, mean: Any, variance: Any, offset: Any, scale: Any, variance_epsilon: float, name: str | None = None
+    x: Any,
+    mean: Any,
+    variance: Any,
+    offset: Any,
+    scale: Any,
+    variance_epsilon: float,
+    name: str | None = None,
 ) -> Tensor:
     """(x - mean) / sqrt(variance + variance_epsilon) * scale + offset; the parameters broadcast, two may be None."""
     with scope_of(name, "batchnorm", x, mean, variance, scale, offset):
         rate = math.rsqrt(variance + variance_epsilon)
         if scale is not None:
             rate = rate * scale
-        shift = -mean * rate if offset is None else offset - mean * rate
         x = convert_to_tensor(x, name="x")
-        return x * math.cast(rate, x.dtype) + math.cast(shift, x.dtype)
+        scaled = x * math.cast(rate, x.dtype)
+        shift = -mean * rate if offset is None else offset - mean * rate
+        return scaled + math.cast(shift, x.dtype)
 
 
 def fused_batch_norm(

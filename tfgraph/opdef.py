@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -155,9 +156,10 @@ class OpDef:
         """True if equal calls give equal results and nothing else happens: such nodes may be merged and folded."""
         return self.effect is None
 
-    def arg(self, name: str) -> int:
-        """The position of argument `name`."""
-        return next(i for i, a in enumerate(self.inputs) if a.name == name)
+    def position(self, name: str, attrs: Mapping[str, Any]) -> int:
+        """Where argument `name` stands among the flat inputs of a call with these attributes."""
+        before = takewhile(lambda arg: arg.name != name, self.inputs)
+        return sum(1 if arg.count_attr is None else attrs[arg.count_attr] for arg in before)
 
     def __call__(self, *inputs: Any, name: str | None = None, **attrs: Any) -> Any:
         """Add a node; returns its output, its outputs as a tuple, or the Operation if it has none."""

@@ -38,7 +38,11 @@ def seed_attributes(op_seed: int | None) -> dict[str, int]:
 
 
 def _shape_tensor(shape: Any) -> Tensor:
-    plain = isinstance(shape, Sequence) and not isinstance(shape, str) and all(isinstance(size, int) for size in shape)
+    plain = (
+        isinstance(shape, Sequence)
+        and not isinstance(shape, str)
+        and all(isinstance(size, int) for size in shape)
+    )
     return convert_to_tensor(shape, dtype=int32 if plain else None, name="shape")
 
 
@@ -75,21 +79,38 @@ def random_uniform(
 
 
 def random_normal(
-    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32, seed: int | None = None, name: str | None = None
+    shape: Any,
+    mean: Any = 0.0,
+    stddev: Any = 1.0,
+    dtype: Any = float32,
+    seed: int | None = None,
+    name: str | None = None,
 ) -> Tensor:
     """Normal numbers; `mean` and `stddev` may be tensors and broadcast against `shape`."""
     return _scaled("random_normal", random_ops.random_standard_normal, shape, mean, stddev, dtype, seed, name)
 
 
 def truncated_normal(
-    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = float32, seed: int | None = None, name: str | None = None
+    shape: Any,
+    mean: Any = 0.0,
+    stddev: Any = 1.0,
+    dtype: Any = float32,
+    seed: int | None = None,
+    name: str | None = None,
 ) -> Tensor:
     """Normal numbers, drawn again where they are 2 or more `stddev` away from `mean`."""
     return _scaled("truncated_normal", random_ops.truncated_normal, shape, mean, stddev, dtype, seed, name)
 
 
 def _scaled(
-    default_name: str, op: Any, shape: Any, mean: Any, stddev: Any, dtype: Any, seed: int | None, name: str | None
+    default_name: str,
+    op: Any,
+    shape: Any,
+    mean: Any,
+    stddev: Any,
+    dtype: Any,
+    seed: int | None,
+    name: str | None,
 ) -> Tensor:
     dtype = as_dtype(dtype)
     with scope_of(name, default_name, shape, mean, stddev) as scope:

@@ -7,7 +7,8 @@ the dimension; "SAME" ones start at every `stride`-th element, with the padding 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from .errors import fail
 from .shapes import Dim
@@ -37,7 +38,9 @@ def window_out(length: Dim, size: int, stride: int = 1, dilation: int = 1, paddi
     return count
 
 
-def window_pad(length: int, size: int, stride: int = 1, dilation: int = 1, padding: str = "VALID") -> tuple[int, int]:
+def window_pad(
+    length: int, size: int, stride: int = 1, dilation: int = 1, padding: str = "VALID"
+) -> tuple[int, int]:
     """The elements to add (before, after) a dimension of `length`."""
     if padding == "VALID":
         return 0, 0
@@ -46,7 +49,8 @@ def window_pad(length: int, size: int, stride: int = 1, dilation: int = 1, paddi
     return total // 2, total - total // 2
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True)
+class Window:
     """Windows over one dimension whose length is known."""
 
     length: int
@@ -81,11 +85,17 @@ class Window(NamedTuple):
 def window(length: int, size: int, stride: int, dilation: int, padding: str) -> Window:
     """The windows over a dimension of known `length`."""
     before, after = window_pad(length, size, stride, dilation, padding)
-    return Window(length, size, stride, dilation, before, after, window_out(length, size, stride, dilation, padding))
+    return Window(
+        length, size, stride, dilation, before, after, window_out(length, size, stride, dilation, padding)
+    )
 
 
 def windows_2d(
-    lengths: Sequence[Any], sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], padding: str
+    lengths: Sequence[Any],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    padding: str,
 ) -> tuple[Window, Window]:
     """The windows over height and width."""
     per_axis = zip(lengths, sizes, strides, dilations, strict=True)
@@ -98,5 +108,6 @@ def real_taps(windows: Window) -> list[int]:
     end = windows.before + windows.length
     starts = range(0, windows.count * windows.stride, windows.stride)
     return [
-        sum(windows.before <= start + windows.start(tap) < end for tap in range(windows.size)) for start in starts
+        sum(windows.before <= start + windows.start(tap) < end for tap in range(windows.size))
+        for start in starts
     ]

@@ -33,11 +33,8 @@ def matmul_spec(node: Node) -> MatMulSpec:
     return MatMulSpec(m, n, k, *flags, batch=element_count(left[:-2]), dtype=node.outputs[0].dtype.name)
 
 
-def write_contraction(context: Any, node: Node, operands: tuple[str, ...], result: str, emit: Any) -> Any:
-    """One product or convolution with its epilogue. `operands` are the template's names of the inputs."""
-    from . import Written
-
-    scribe: Scribe = context.scribe(RESERVED)
+def operand_lines(context: Any, scribe: Scribe, node: Node, operands: tuple[str, ...], result: str) -> list[str]:
+    """Declarations of the pointers that a template knows by fixed names."""
     lines: list[str] = []
     for value, name in zip(node.data_inputs(), operands, strict=True):
         access = access_of(value)
@@ -52,6 +49,15 @@ def write_contraction(context: Any, node: Node, operands: tuple[str, ...], resul
     scratch_buffer = context.plan.scratch.get(context.kernel.index)
     if scratch_buffer is not None:
         lines.append(f"char *restrict scratch = {scratch_buffer.address()};")
+    return lines
+
+
+def write_contraction(context: Any, node: Node, operands: tuple[str, ...], result: str, emit: Any) -> Any:
+    """One product or convolution with its epilogue. `operands` are the template's names of the inputs."""
+    from . import Written
+
+    scribe: Scribe = context.scribe(RESERVED)
+    lines = operand_lines(context, scribe, node, operands, result)
     epilogue = epilogue_of(context, scribe, node, result)
     emitted: Emitted = emit(
         context.kernel.name, (*scribe.prologue()[:1], *lines, *scribe.prologue()[1:]), epilogue, header_text(scribe)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import contractions
+from . import contractions, pooling
 
 TABLE: dict[str, Any] = {
     **contractions.TABLE,
+    **pooling.TABLE,
 }

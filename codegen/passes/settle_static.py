@@ -14,7 +14,7 @@ def settle_static(roots: Roots) -> Roots:
 
 def settle(node: Node) -> Sequence[Value] | None:
     """f(x, axis computed from sizes)  ->  f(x, constant axis)"""
-    static = {node.opdef.arg(name) for name in node.opdef.static}
+    static = {node.opdef.position(name, node.attrs) for name in node.opdef.static}
     computed = [i for i in static if node.inputs[i].op.type != "Const"]
     if not computed or node.opdef.effect not in (None, "check"):
         return None

@@ -8,12 +8,14 @@ after how many writes it happens), branches of `tf.cond` are resolved or turned 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ...errors import InvalidArgumentError, ShapeError
+from ...guards import SWITCHES
 from ...opdef import REGISTRY, Host, OpDef, Update
+from ...run_errors import at_node, unfed
 from ...shapes import Batch, Undecided, show
 from ..internal import feed, read
 from ..ir import Node, Roots, Value
@@ -56,7 +58,7 @@ class _Specialiser:
         with self.builder:
             for tensor, index in self.feeds.items():
                 self._feed(tensor, index)
-            fetched: dict[Any, Value] = {}
+            fetched = {tensor: value for tensor, value in self.of.items() if tensor in wanted}
             for op in order:
                 self.builder.label, self.builder.origin = op.name, op
                 if not op.outputs or any(t not in self.of for t in op.outputs):
@@ -101,7 +103,7 @@ class _Specialiser:
         for source in [t.op for t in op.inputs] + op.control_inputs:
             guards.update(self.guards.get(source, {}))
         for tensor in op.inputs:
-            if tensor.op.type == "Switch" and tensor not in self.feeds:
+            if tensor.op.type in SWITCHES and tensor not in self.feeds:
                 predicate = self.of[tensor.op.inputs[1]]
                 if predicate.known() is None:
                     guards[predicate] = bool(tensor.value_index)
@@ -123,13 +125,13 @@ class _Specialiser:
 
     def _add(self, op: Any, definition: OpDef, inputs: tuple[Value, ...], attrs: Mapping[str, Any]) -> Node:
         for name in definition.static:
-            value = inputs[definition.arg(name)]
+            value = inputs[definition.position(name, attrs)]
             if value.known() is None:
                 raise NeedsValues(self._deciding_feeds(value, op))
         try:
             node = self.builder.add(definition, inputs, attrs, op.name if definition.effect == "random" else None)
         except ShapeError as error:
-            raise InvalidArgumentError(op.node_def, op, f"{error.run}\n\t [[{{{{node {op.name}}}}}]]") from None
+            raise at_node(InvalidArgumentError, op, error.run) from None
         except Undecided as reason:
             raise NeedsConstants(f"{op.name} ({op.type}): {reason}") from None
         for value in node.outputs:
@@ -187,8 +189,7 @@ class _Specialiser:
             flat = self._guarded(op, flat)
         references = [v for v in flat if v.dtype.is_ref]
         if op.type == "Assign" and flat[0].dims != flat[1].dims:
-            text = f"Assign requires shapes of both tensors to match. lhs shape= {show(flat[0].dims)} rhs shape= {show(flat[1].dims)}"
-            raise InvalidArgumentError(op.node_def, op, f"{text}\n\t [[{{{{node {op.name}}}}}]]")
+            self._refuse_shape(op, flat[0].dims, flat[1].dims)
         versions = tuple(self.versions[self.variable[r]] for r in references)
         node = self._add(op, definition, tuple(flat), {**op.attrs, "versions": versions})
         for reference in references:
@@ -197,6 +198,15 @@ class _Specialiser:
             self.variable[output] = self.variable[reference]
         self.effects.append(node)
         return node.outputs
+
+    def _refuse_shape(self, op: Any, held: Any, assigned: Any) -> NoReturn:
+        """An assignment whose value does not have the variable's shape, or not for every N."""
+        if any(isinstance(dim, Batch) for dim in assigned):
+            raise NeedsConstants(f"{op.name} assigns {show(assigned)} to a variable of shape {show(held)}")
+        if not op.attrs["validate_shape"]:
+            raise NotCompilable(f"{op.name} gives the variable another shape")
+        text = f"Assign requires shapes of both tensors to match. lhs shape= {show(held)} rhs shape= {show(assigned)}"
+        raise at_node(InvalidArgumentError, op, text)
 
     def _guarded(self, op: Any, flat: list[Value]) -> list[Value]:
         """The inputs of a write that must leave the variable alone when its branch is not taken."""
@@ -211,7 +221,9 @@ class _Specialiser:
     # --- tf.cond ----------------------------------------------------------------------------------------------------
 
     def _switch(self, op: Any, inputs: list[Value]) -> Sequence[Any]:
-        data, predicate = self._deref(inputs[0]), self._deref(inputs[1])
+        data, predicate = inputs[0], self._deref(inputs[1])
+        if op.type == "Switch":  # a RefSwitch hands the reference on
+            data = self._deref(data)
         known = predicate.known()
         if known is None:
             found, stack = set(), [predicate]
@@ -228,6 +240,8 @@ class _Specialiser:
                 raise NeedsValues(sorted(found))
             return [data, data]
         return [DEAD, data] if bool(known) else [data, DEAD]
+
+    _refswitch = _switch
 
     def _is_small(self, index: int) -> bool:
         return len(self.dims[index]) == 0
@@ -258,18 +272,12 @@ class _Specialiser:
 
     def _guard_of(self, tensor: Any) -> dict[Value, bool]:
         guards = dict(self.guards.get(tensor.op, {}))
-        if tensor.op.type == "Switch":
+        if tensor.op.type in SWITCHES:
             guards[self.of[tensor.op.inputs[1]]] = bool(tensor.value_index)
         return guards
 
     def _placeholder(self, op: Any, inputs: list[Value]) -> Sequence[Value]:
-        shape = op.attrs.get("shape")
-        from ...dtypes import short_name
-
-        text = f"You must feed a value for placeholder tensor '{op.name}' with dtype {short_name(op.outputs[0].dtype)}"
-        if shape is not None and shape.ndims is not None:
-            text += f" and shape {show(shape.sizes)}"
-        raise InvalidArgumentError(op.node_def, op, f"{text}\n\t [[{{{{node {op.name}}}}}]]")
+        raise unfed(op)
 
     def _placeholderwithdefault(self, op: Any, inputs: list[Value]) -> Sequence[Value]:
         return [self._deref(inputs[0])]
@@ -282,7 +290,10 @@ class _Specialiser:
 
 
 _SPECIAL = frozenset(
-    "VariableV2 Identity StopGradient PreventGradient Switch Placeholder PlaceholderWithDefault NoOp IsVariableInitialized".split()
+    (
+        "VariableV2 Identity StopGradient PreventGradient Switch RefSwitch Placeholder PlaceholderWithDefault NoOp "
+        "IsVariableInitialized"
+    ).split()
 )
 
-__all__ = ["specialise", "Batch"]
+__all__ = ["Batch", "specialise"]

@@ -101,6 +101,7 @@ def softsign_grad(m: Any, dy: Any, x: Any) -> Any:
 
 
 # --- gradients ----------------------------------------------------------------------------------------------------
+# Like TensorFlow's, those of piecewise linear functions have a derivative of 0, not none.
 
 
 @relu.gradient
@@ -110,7 +111,7 @@ def _relu_gradient(op: Any, dy: Any) -> Any:
 
 @relu_grad.gradient
 def _relu_grad_gradient(op: Any, d: Any) -> Any:
-    return relu_grad(d, op.inputs[1]), None
+    return relu_grad(d, op.inputs[1]), zeros_like(op.inputs[1])
 
 
 @relu6.gradient
@@ -120,7 +121,7 @@ def _relu6_gradient(op: Any, dy: Any) -> Any:
 
 @relu6_grad.gradient
 def _relu6_grad_gradient(op: Any, d: Any) -> Any:
-    return relu6_grad(d, op.inputs[1]), None
+    return relu6_grad(d, op.inputs[1]), zeros_like(op.inputs[1])
 
 
 @leaky_relu.gradient
@@ -130,7 +131,7 @@ def _leaky_relu_gradient(op: Any, dy: Any) -> Any:
 
 @leaky_relu_grad.gradient
 def _leaky_relu_grad_gradient(op: Any, d: Any) -> Any:
-    return leaky_relu_grad(d, op.inputs[1], alpha=op.get_attr("alpha")), None
+    return leaky_relu_grad(d, op.inputs[1], alpha=op.get_attr("alpha")), zeros_like(op.inputs[1])
 
 
 @elu.gradient

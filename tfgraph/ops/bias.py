@@ -26,7 +26,10 @@ def _shape(call: Call) -> list[Dims | None]:
     if dims is None:
         return [None]
     if len(dims) < 2:
-        fail(f"Shape must be at least rank 2 but is rank {len(dims)}", f"Input tensor must be at least 2D: {show(dims)}")
+        fail(
+            f"Shape must be at least rank 2 but is rank {len(dims)}",
+            f"Input tensor must be at least 2D: {show(dims)}",
+        )
     axis = _channel_axis(call, len(dims))
     run = (
         f"Must provide as many biases as the last dimension of the input tensor: {show((count,))} vs. {show(dims)}"
@@ -49,7 +52,9 @@ def _grad_shape(call: Call) -> list[Dims | None]:
     return [(None,) if dims is None else (dims[_channel_axis(call, len(dims))],)]
 
 
-@composite("BiasAddGrad", "out_backprop: T -> output: T", shape=_grad_shape, T=NUMBERS, data_format=DATA_FORMATS)
+@composite(
+    "BiasAddGrad", "out_backprop: T -> output: T", shape=_grad_shape, T=NUMBERS, data_format=DATA_FORMATS
+)
 def bias_add_grad(call: Call, dy: Any) -> Any:
     """The sum of dy over all axes but the channels'."""
     rank = len(dy.dims)

@@ -40,7 +40,8 @@ def unbroadcast_like(call: Call, gradient: Any, like: Any) -> Any:
     if not leading and not repeated:
         return gradient
     axes = [*range(leading), *(leading + i for i in repeated)]
-    return reshape_to(sum_(gradient, np.array(axes, np.int32)), dims=want)
+    total = sum_(gradient, np.array(axes, np.int32))
+    return reshape_to(total, dims=want) if repeated else total
 
 
 @unbroadcast_like.gradient

@@ -52,11 +52,19 @@ def spatial(call: Call, attr: str) -> tuple[int, int]:
 
 def kernel_attrs(call: Call) -> dict[str, Any]:
     """What a kernel is told of an op's attributes."""
-    return {"strides": spatial(call, "strides"), "padding": call.attr("padding"), "dilations": spatial(call, "dilations")}
+    return {
+        "strides": spatial(call, "strides"),
+        "padding": call.attr("padding"),
+        "dilations": spatial(call, "dilations"),
+    }
 
 
 def windows_out(
-    lengths: Sequence[Any], sizes: Sequence[Any], strides: Sequence[int], dilations: Sequence[int], padding: str
+    lengths: Sequence[Any],
+    sizes: Sequence[Any],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    padding: str,
 ) -> list[Any]:
     """The output sizes (rows, columns); unknown where the filter's are."""
     return [
@@ -65,7 +73,9 @@ def windows_out(
     ]
 
 
-def _forward(input_dims: Dims | None, filter_dims: Dims | None, strides: Any, padding: str, dilations: Any) -> Dims:
+def _forward(
+    input_dims: Dims | None, filter_dims: Dims | None, strides: Any, padding: str, dilations: Any
+) -> Dims:
     """The output dimensions [n, h, w, channels out] of a convolution in NHWC."""
     batch, *lengths, depth = image_dims(input_dims)
     *sizes, filter_depth, out_depth = image_dims(filter_dims, "filter")
@@ -110,7 +120,9 @@ def _backprop_filter_shape(call: Call) -> list[Dims | None]:
     data_format = call.attr("data_format")
     sizes = _sizes(call, "filter_sizes")
     dims = dims_last(image_dims(call.shape("input")), data_format)
-    _check_backprop(call, dims, sizes, dims_last(image_dims(call.shape("out_backprop"), "out_backprop"), data_format))
+    _check_backprop(
+        call, dims, sizes, dims_last(image_dims(call.shape("out_backprop"), "out_backprop"), data_format)
+    )
     return [sizes]
 
 
@@ -138,7 +150,11 @@ def _patches(x: np.ndarray, rows: Window, columns: Window) -> np.ndarray:
     kernel="conv2d",
     shape=lambda call: [
         _forward(
-            call.shape("input"), call.shape("filter"), call.attr("strides"), call.attr("padding"), call.attr("dilations")
+            call.shape("input"),
+            call.shape("filter"),
+            call.attr("strides"),
+            call.attr("padding"),
+            call.attr("dilations"),
         )
     ],
     **KERNEL_ATTRS,
@@ -159,7 +175,9 @@ def conv2d_kernel(call: Call, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     static=("input_sizes",),
     **KERNEL_ATTRS,
 )
-def conv2d_backprop_input_kernel(call: Call, input_sizes: np.ndarray, w: np.ndarray, dy: np.ndarray) -> np.ndarray:
+def conv2d_backprop_input_kernel(
+    call: Call, input_sizes: np.ndarray, w: np.ndarray, dy: np.ndarray
+) -> np.ndarray:
     """dx: every window's gradient times the filter, added where the window lies"""
     batch, _, _, depth = sizes = tuple(int(s) for s in input_sizes)
     rows, columns = _windows(call, sizes, w.shape)
@@ -178,7 +196,9 @@ def conv2d_backprop_input_kernel(call: Call, input_sizes: np.ndarray, w: np.ndar
     static=("filter_sizes",),
     **KERNEL_ATTRS,
 )
-def conv2d_backprop_filter_kernel(call: Call, x: np.ndarray, filter_sizes: np.ndarray, dy: np.ndarray) -> np.ndarray:
+def conv2d_backprop_filter_kernel(
+    call: Call, x: np.ndarray, filter_sizes: np.ndarray, dy: np.ndarray
+) -> np.ndarray:
     """dw[i, j, c, o] = sum over windows of what tap (i, j) sees of channel c, times dy of channel o"""
     sizes = tuple(int(s) for s in filter_sizes)
     rows, columns = _windows(call, x.shape, sizes)

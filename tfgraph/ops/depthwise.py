@@ -33,8 +33,12 @@ def _shape(call: Call) -> list[Dims | None]:
     data_format = call.attr("data_format")
     batch, *lengths, depth = dims_last(image_dims(call.shape("input")), data_format)
     *sizes, filter_depth, multiplier = image_dims(call.shape("filter"), "filter")
-    depth = merge_dim(depth, filter_depth, f"input and filter must have the same depth: {depth} vs {filter_depth}")
-    out = windows_out(lengths, sizes, spatial(call, "strides"), spatial(call, "dilations"), call.attr("padding"))
+    depth = merge_dim(
+        depth, filter_depth, f"input and filter must have the same depth: {depth} vs {filter_depth}"
+    )
+    out = windows_out(
+        lengths, sizes, spatial(call, "strides"), spatial(call, "dilations"), call.attr("padding")
+    )
     out_depth = None if depth is None or multiplier is None else depth * multiplier
     return [dims_in((batch, *out, out_depth), data_format)]
 
@@ -47,7 +51,9 @@ def _sizes_shape(name: str) -> Any:
 
 
 def _windows(call: Call, input_dims: Dims, filter_dims: Dims) -> tuple[Window, Window]:
-    return windows_2d(dims_last(input_dims, call.attr("data_format"))[1:3], filter_dims[:2], **kernel_attrs(call))
+    return windows_2d(
+        dims_last(input_dims, call.attr("data_format"))[1:3], filter_dims[:2], **kernel_attrs(call)
+    )
 
 
 def padded(x: Any, rows: Window, columns: Window, fill: float = 0) -> Any:
@@ -79,7 +85,10 @@ def depthwise_conv2d(call: Call, x: Any, w: Any) -> Any:
     """Output channel c * multiplier + m is input channel c under filter (c, m)."""
     rows, columns = _windows(call, call.shape("input"), call.shape("filter"))
     x = padded(channels_last(x, call.attr("data_format")), rows, columns)
-    terms = [expand_dims(seen_by_tap(x, rows, columns, i, j), 4) * _of_tap(w, i, j) for i, j in _taps(rows, columns)]
+    terms = [
+        expand_dims(seen_by_tap(x, rows, columns, i, j), 4) * _of_tap(w, i, j)
+        for i, j in _taps(rows, columns)
+    ]
     y = reduce(add, terms)
     y = reshape_to(y, dims=(*y.dims[:3], y.dims[3] * y.dims[4]))
     return in_layout(y, call.attr("data_format"))
@@ -137,7 +146,10 @@ def depthwise_conv2d_backprop_filter(call: Call, x: Any, filter_sizes: Any, dy: 
     rows, columns = _windows(call, call.shape("input"), sizes)
     x = padded(channels_last(x, call.attr("data_format")), rows, columns)
     dy = _by_channel(channels_last(dy, call.attr("data_format")), sizes[3])
-    taps = [sum_(expand_dims(seen_by_tap(x, rows, columns, i, j), 4) * dy, [0, 1, 2]) for i, j in _taps(rows, columns)]
+    taps = [
+        sum_(expand_dims(seen_by_tap(x, rows, columns, i, j), 4) * dy, [0, 1, 2])
+        for i, j in _taps(rows, columns)
+    ]
     return reshape_to(pack(taps), dims=sizes)
 
 

@@ -130,13 +130,14 @@ def check_labels(call: Call, labels: np.ndarray) -> np.ndarray:
     classes = call.attr("classes")
     wrong = labels[(labels < 0) | (labels >= classes)]
     if wrong.size:
-        shown = " ".join(str(label) for label in labels[:SHOWN_LABELS]) + ("..." if labels.size > SHOWN_LABELS else "")
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"Received a label value of {wrong[0]} which is outside the valid range of [0, {classes}).  "
-            f"Label values: {shown}",
+        shown = " ".join(str(label) for label in labels[:SHOWN_LABELS]) + (
+            "..." if labels.size > SHOWN_LABELS else ""
         )
+        text = (
+            f"Received a label value of {wrong[0]} which is outside the valid range of [0, {classes}).  "
+            f"Label values: {shown}"
+        )
+        raise InvalidArgumentError(None, None, text)  # type: ignore[call-arg]
     return labels
 
 
@@ -148,7 +149,10 @@ def _sparse_xent_shape(call: Call) -> list[Dims | None]:
     texts = f"got logits shape {show(logits)} and labels shape {show(labels)}"
     batch = merge_dim(batch, rows, f"logits and labels must have the same first dimension, {texts}")
     if classes == 0 and batch != 0:
-        fail("Must have at least one class", f"Must have at least one class, but got logits shape {show(logits)}")
+        fail(
+            "Must have at least one class",
+            f"Must have at least one class, but got logits shape {show(logits)}",
+        )
     return [(batch,), (batch, classes)]
 
 

@@ -76,7 +76,12 @@ def _lrn_gradient(op: Any, dy: Any) -> Any:
 
 # --- fused batch normalisation ------------------------------------------------------------------------------------
 
-NORM_ATTRS: dict[str, Any] = {"T": FLOATS, "epsilon": 0.0001, "data_format": DATA_FORMATS, "is_training": True}
+NORM_ATTRS: dict[str, Any] = {
+    "T": FLOATS,
+    "epsilon": 0.0001,
+    "data_format": DATA_FORMATS,
+    "is_training": True,
+}
 WITH_U: dict[str, Any] = {**NORM_ATTRS, "U": (float32, float64)}
 _STATISTICS = "batch_mean: {0}, batch_variance: {0}, reserve_space_1: {0}, reserve_space_2: {0}"
 _PARAMETERS = "scale: {0}, offset: {0}, mean: {0}, variance: {0}"
@@ -93,7 +98,9 @@ def _norm_shape(call: Call) -> list[Dims | None]:
 
 
 def _norm_grad_shape(call: Call) -> list[Dims | None]:
-    dims = merge_dims(image_dims(call.shape("y_backprop"), "y_backprop"), image_dims(call.shape("x"), "input"))
+    dims = merge_dims(
+        image_dims(call.shape("y_backprop"), "y_backprop"), image_dims(call.shape("x"), "input")
+    )
     assert dims is not None
     depth = (dims[channel_axis(call.attr("data_format"), 4)],)
     return [dims, depth, depth, *[(0,)] * (len(call.op.outputs) - 3)]
@@ -124,7 +131,9 @@ class _Channels:
         return reshape_to(parameter, dims=(*parameter.dims, 1, 1)) if self.axis == 1 else parameter
 
 
-def _batch_norm(call: Call, x: Any, scale: Any, offset: Any, running_mean: Any, running_variance: Any) -> tuple[Any, ...]:
+def _batch_norm(
+    call: Call, x: Any, scale: Any, offset: Any, running_mean: Any, running_variance: Any
+) -> tuple[Any, ...]:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset with the batch's statistics, or the running ones.
 
     The statistics returned are the batch's mean and unbiased variance (or the running ones), then the mean and the
@@ -151,7 +160,9 @@ def _as(x: Any, dtype: Any) -> Any:
     return x if x.dtype.base_dtype == dtype.base_dtype else cast(x, DstT=dtype.base_dtype)
 
 
-def _batch_norm_grad(call: Call, dy: Any, x: Any, scale: Any, used_mean: Any, used_variance: Any) -> tuple[Any, ...]:
+def _batch_norm_grad(
+    call: Call, dy: Any, x: Any, scale: Any, used_mean: Any, used_variance: Any
+) -> tuple[Any, ...]:
     """The gradients of the images, of scale and of offset."""
     channels = _Channels(call, scale.dtype.base_dtype)
     dy, centred = channels.images(dy), channels.images(x) - channels.wide(used_mean)

@@ -50,7 +50,11 @@ def _spatial(call: Call, attr: str) -> tuple[int, int]:
 
 def kernel_attrs(call: Call) -> dict[str, Any]:
     """What a kernel is told of an op's attributes."""
-    return {"ksize": _spatial(call, "ksize"), "strides": _spatial(call, "strides"), "padding": call.attr("padding")}
+    return {
+        "ksize": _spatial(call, "ksize"),
+        "strides": _spatial(call, "strides"),
+        "padding": call.attr("padding"),
+    }
 
 
 def _pooled(dims: Dims | None, ksize: tuple[int, int], strides: tuple[int, int], padding: str) -> Dims:
@@ -117,7 +121,14 @@ def lowest(dtype: np.dtype[Any]) -> Any:
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
 
 
-@primitive("_MaxPool", "input: T -> output: T", kernel="max_pool", shape=_kernel_shape("input"), T=NUMBERS, **KERNEL_ATTRS)
+@primitive(
+    "_MaxPool",
+    "input: T -> output: T",
+    kernel="max_pool",
+    shape=_kernel_shape("input"),
+    T=NUMBERS,
+    **KERNEL_ATTRS,
+)
 def max_pool_kernel(call: Call, x: np.ndarray) -> np.ndarray:
     """The largest element of each window; NaN if there is one in it."""
     rows, columns = _windows(call, x.shape)
@@ -156,7 +167,14 @@ def _counts(rows: Window, columns: Window, dtype: np.dtype[Any]) -> np.ndarray:
     return np.multiply.outer(real_taps(rows), real_taps(columns)).astype(dtype)[..., np.newaxis]
 
 
-@primitive("_AvgPool", "value: T -> output: T", kernel="avg_pool", shape=_kernel_shape("value"), T=FLOATS, **KERNEL_ATTRS)
+@primitive(
+    "_AvgPool",
+    "value: T -> output: T",
+    kernel="avg_pool",
+    shape=_kernel_shape("value"),
+    T=FLOATS,
+    **KERNEL_ATTRS,
+)
 def avg_pool_kernel(call: Call, x: np.ndarray) -> np.ndarray:
     """The mean of each window's elements, padding not counted."""
     rows, columns = _windows(call, x.shape)
@@ -198,7 +216,11 @@ def max_pool(call: Call, x: Any) -> Any:
 
 
 @composite(
-    "MaxPoolGrad", "orig_input: T, orig_output: T, grad: T -> output: T", shape=_max_pool_grad_shape, T=NUMBERS, **ATTRS
+    "MaxPoolGrad",
+    "orig_input: T, orig_output: T, grad: T -> output: T",
+    shape=_max_pool_grad_shape,
+    T=NUMBERS,
+    **ATTRS,
 )
 def max_pool_grad(call: Call, x: Any, y: Any, dy: Any) -> Any:
     """The gradient of MaxPool: to the first maximum of each window."""
@@ -239,7 +261,9 @@ def max_pool_grad_grad(call: Call, x: Any, y: Any, d: Any) -> Any:
 
 def _with_argmax_shape(call: Call) -> list[Dims | None]:
     if call.attr("include_batch_in_index"):
-        fail("MaxPoolWithArgmax counts positions inside one image; include_batch_in_index=True is not supported")
+        fail(
+            "MaxPoolWithArgmax counts positions inside one image; include_batch_in_index=True is not supported"
+        )
     return _pool_shape("input")(call)
 
 
@@ -299,13 +323,13 @@ def _max_pool_with_argmax_gradient(op: Any, dy: Any, _: Any) -> Any:
 @max_pool_grad.gradient
 def _max_pool_grad_gradient(op: Any, d: Any) -> Any:
     x, y, _ = op.inputs
-    return None, None, max_pool_grad_grad(x, y, d, **_same_attrs(op))
+    return zeros_like(x), zeros_like(y), max_pool_grad_grad(x, y, d, **_same_attrs(op))
 
 
 @max_pool_grad_grad.gradient
 def _max_pool_grad_grad_gradient(op: Any, d: Any) -> Any:
     x, y, _ = op.inputs
-    return None, None, max_pool_grad(x, y, d, **_same_attrs(op))
+    return zeros_like(x), zeros_like(y), max_pool_grad(x, y, d, **_same_attrs(op))
 
 
 @avg_pool.gradient

@@ -97,6 +97,9 @@ def count(call: Call, x: Any, axes: Any) -> Any:
     return x.builder.build(extent, (), {"dtype": call.dtype("input"), "dims": sizes}, None).outputs[0]
 
 
+flat(count)
+
+
 @pointwise("_IntegerMean", "total: T, count: T -> mean: T", T=INTEGERS)
 def integer_mean(m: Any, total: Any, count: Any) -> Any:
     """total / count rounded towards zero, and 0 of nothing"""
@@ -141,11 +144,10 @@ def _extreme_gradient(op: Any, dy: Any) -> Any:
     return mul(taken, _spread(op, share, "Reshape_1"), name="mul"), None
 
 
-@composite("_ProdOfOthers", _NUMERIC, same, static=_AXES, T=NUMBERS, Tidx=INDEX_TYPES)
-def prod_of_others(call: Call, x: Any, axes: Any) -> Any:
-    """for each element, the product over the axes of all elements but itself"""
+def _product_of_others(x: Any, axes: tuple[int, ...]) -> Any:
+    """For each element the product over `axes` of all elements but itself; without a division, which zeros forbid."""
     result = None
-    for axis in reduced_axes(call, "input", "reduction_indices") or ():
+    for axis in axes:
         before = cumprod(x, axis, exclusive=True)
         after = cumprod(x, axis, exclusive=True, reverse=True)
         others = mul(before, after)
@@ -159,11 +161,19 @@ def prod_of_others(call: Call, x: Any, axes: Any) -> Any:
     return result
 
 
+@composite("_ProdOfOthers", _NUMERIC, same, static=_AXES, T=NUMBERS, Tidx=INDEX_TYPES)
+def prod_of_others(call: Call, x: Any, axes: Any) -> Any:
+    """for each element, the product over the axes of all elements but itself"""
+    return _product_of_others(x, reduced_axes(call, "input", "reduction_indices") or ())
+
+
 @prod.gradient
 def _prod_gradient(op: Any, dy: Any) -> Any:
-    """Dividing the product by each element would fail at zeros."""
     x, axes = op.inputs
-    return mul(_spread(op, dy, "Tile"), prod_of_others(x, axes)), None
+    known = reduced_axes(Call(op.opdef, op.inputs, op.attrs), "input", "reduction_indices")
+    # ordinary ops where the axes are known, for they have gradients of their own
+    others = prod_of_others(x, axes) if known is None else _product_of_others(x, known)
+    return mul(_spread(op, dy, "Tile"), others), None
 
 
 # --- running sums and products ---------------------------------------------------------------------------------------

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ..dtypes import ALL
 from ..errors import fail
-from ..opdef import REQUIRED, Call, composite, one_of, view
+from ..opdef import REQUIRED, Call, composite, one_of
 from ..shapes import Dim, Dims, with_rank
-from .shape import INDEX_TYPES
+from .shape import INDEX_TYPES, reshape_to, transpose
 from .slicing import pad, slice_
 
 _BLOCK = {"T": ALL, "block_size": REQUIRED, "data_format": one_of("NHWC", "NCHW", default="NHWC")}
+
+
+def _moved(x: Any, apart: Dims, order: Sequence[int], result: Dims) -> Any:
+    """x seen as `apart`, with these dimensions in another order, as `result`."""
+    return reshape_to(transpose(reshape_to(x, dims=apart), np.asarray(order, np.int32)), dims=result)
 
 
 def _exact(dim: Dim, by: Any, what: str) -> Dim:
@@ -40,14 +48,14 @@ def _to_depth_shape(call: Call) -> list[Dims | None]:
     return [_from_last(call, (n, _exact(h, b, "Image height"), _exact(w, b, "Image width"), _times(c, b * b)))]
 
 
-@view("SpaceToDepth", "input: T -> output: T", _to_depth_shape, **_BLOCK)
+@composite("SpaceToDepth", "input: T -> output: T", _to_depth_shape, **_BLOCK)
 def space_to_depth(call: Call, x: Any) -> Any:
     """Each block of block_size x block_size pixels becomes one pixel with as many times the channels."""
     b, last = call.attr("block_size"), call.attr("data_format") == "NHWC"
-    x = x if last else x.permute((0, 2, 3, 1))
+    x = x if last else transpose(x, [0, 2, 3, 1])
     n, h, w, c = x.dims
-    y = x.reshape((n, h // b, b, w // b, b, c)).permute((0, 1, 3, 2, 4, 5)).reshape((n, h // b, w // b, c * b * b))
-    return y if last else y.permute((0, 3, 1, 2))
+    y = _moved(x, (n, h // b, b, w // b, b, c), (0, 1, 3, 2, 4, 5), (n, h // b, w // b, c * b * b))
+    return y if last else transpose(y, [0, 3, 1, 2])
 
 
 @space_to_depth.gradient
@@ -61,15 +69,15 @@ def _to_space_shape(call: Call) -> list[Dims | None]:
     return [_from_last(call, (n, _times(h, b), _times(w, b), _exact(c, b * b, "Depth")))]
 
 
-@view("DepthToSpace", "input: T -> output: T", _to_space_shape, **_BLOCK)
+@composite("DepthToSpace", "input: T -> output: T", _to_space_shape, **_BLOCK)
 def depth_to_space(call: Call, x: Any) -> Any:
     """The opposite of SpaceToDepth."""
     b, last = call.attr("block_size"), call.attr("data_format") == "NHWC"
-    x = x if last else x.permute((0, 2, 3, 1))
+    x = x if last else transpose(x, [0, 2, 3, 1])
     n, h, w, c = x.dims
     depth = c // (b * b)
-    y = x.reshape((n, h, w, b, b, depth)).permute((0, 1, 3, 2, 4, 5)).reshape((n, h * b, w * b, depth))
-    return y if last else y.permute((0, 3, 1, 2))
+    y = _moved(x, (n, h, w, b, b, depth), (0, 1, 3, 2, 4, 5), (n, h * b, w * b, depth))
+    return y if last else transpose(y, [0, 3, 1, 2])
 
 
 @depth_to_space.gradient
@@ -107,23 +115,15 @@ def _to_batch_shape(call: Call) -> list[Dims | None]:
     return [_into_batch((dims[0], *spatial, *dims[1 + len(pairs) :]), blocks)]
 
 
-@view(
-    "_BlocksToBatch",
-    "x: T -> y: T",
-    lambda call: [_into_batch(call.shape("x"), call.attr("blocks"))],
-    T=ALL,
-    blocks=REQUIRED,
-)
-def blocks_to_batch(call: Call, x: Any) -> Any:
+def _blocks_to_batch(x: Any, blocks: tuple[int, ...]) -> Any:
     """Pixel (i * block + r) of sample n goes to pixel i of sample r * batch + n."""
-    blocks = call.attr("blocks")
     count, result = len(blocks), _into_batch(x.dims, blocks)
     rest = x.dims[1 + count :]
     apart = [x.dims[0]]
     for size, block in zip(result[1:], blocks, strict=False):
         apart += [size, block]
     order = (*range(2, 2 * count + 1, 2), 0, *range(1, 2 * count, 2), *range(2 * count + 1, 2 * count + 1 + len(rest)))
-    return x.reshape((*apart, *rest)).permute(order).reshape(result)
+    return _moved(x, (*apart, *rest), order, result)
 
 
 @composite(
@@ -141,7 +141,7 @@ def space_to_batch_nd(call: Call, x: Any, block_shape: Any, paddings: Any) -> An
     assert blocks is not None
     assert pairs is not None
     tail = [[0, 0] for _ in x.dims[1 + len(blocks) :]]
-    return blocks_to_batch(pad(x, [[0, 0], *pairs, *tail]), blocks=blocks)
+    return _blocks_to_batch(pad(x, [[0, 0], *pairs, *tail]), blocks)
 
 
 @space_to_batch_nd.gradient
@@ -164,22 +164,14 @@ def _to_space_nd_shape(call: Call) -> list[Dims | None]:
     return [(whole[0], *cropped, *whole[1 + len(pairs) :])]
 
 
-@view(
-    "_BatchToBlocks",
-    "x: T -> y: T",
-    lambda call: [_out_of_batch(call.shape("x"), call.attr("blocks"))],
-    T=ALL,
-    blocks=REQUIRED,
-)
-def batch_to_blocks(call: Call, x: Any) -> Any:
-    """The opposite of `blocks_to_batch`."""
-    blocks = call.attr("blocks")
+def _batch_to_blocks(x: Any, blocks: tuple[int, ...]) -> Any:
+    """The opposite of `_blocks_to_batch`."""
     count, result = len(blocks), _out_of_batch(x.dims, blocks)
     order = [count]
     for i in range(count):
         order += [count + 1 + i, i]
     order += range(2 * count + 1, len(x.dims) + count)
-    return x.reshape((*blocks, result[0], *x.dims[1:])).permute(order).reshape(result)
+    return _moved(x, (*blocks, result[0], *x.dims[1:]), order, result)
 
 
 @composite(
@@ -196,7 +188,7 @@ def batch_to_space_nd(call: Call, x: Any, block_shape: Any, crops: Any) -> Any:
     blocks, pairs = call.ints("block_shape"), _pairs(call, "crops")
     assert blocks is not None
     assert pairs is not None
-    whole = batch_to_blocks(x, blocks=blocks)
+    whole = _batch_to_blocks(x, blocks)
     (dims,) = _to_space_nd_shape(call)
     assert dims is not None
     begin = [0, *(before for before, _ in pairs), *(0 for _ in dims[1 + len(pairs) :])]
