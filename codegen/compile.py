@@ -8,10 +8,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from ..shapes import Batch, Undecided
 from . import kinds
 from .check import check_plan, check_roots
 from .internal import feed as _  # noqa: F401  registers the compiler's own ops
-from .ir import FetchSlot, Group, Kernel, Plan, Program, RandomSlot, Roots, Size, VariableSlot
+from .ir import FetchSlot, Group, Kernel, Program, RandomSlot, Roots, Size, VariableSlot
 from .names import comment, identifier
 from .passes.expand import expand
 from .passes.fold_constants import fold_constants
@@ -35,6 +33,7 @@ from .passes.specialise import specialise
 from .problems import NeedsConstants
 from .scalar import Printer
 from .source import assemble
+from .trace import Trace
 
 STAGES: tuple[Callable[[Roots], Roots], ...] = (
     name_sizes,  # before expand: composites ask for sizes as values
@@ -99,24 +98,24 @@ def compile_program(
 
     Raises NeedsConstants, NeedsValues, NotCompilable (see `problems`) or InvalidArgumentError for shapes that do not fit.
     """
-    dump = _Dump(os.environ.get("TFGRAPH_DUMP"))
+    trace = Trace()
     try:
         roots = specialise(prepared.order, prepared.fetches, prepared.feeds, dims, values, variable_dims)
-        dump.roots("specialise", roots)
+        trace.stage("specialise", roots)
         for stage in STAGES:
             roots = stage(roots)
             check_roots(roots, stage.__name__)
-            dump.roots(stage.__name__, roots)
+            trace.stage(stage.__name__, roots)
         groups = group_kernels(roots)
-        dump.groups(groups)
-        program = emit(roots, groups, dims, prepared)
+        trace.groups(groups)
+        program = emit(roots, groups, dims, prepared, trace)
     except Undecided as reason:
         raise NeedsConstants(str(reason)) from None
-    dump.text("step.c", program.source)
+    trace.source(program.source)
     return program
 
 
-def emit(roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared: Prepared) -> Program:
+def emit(roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared: Prepared, trace: Trace) -> Program:
     """Kernels, their memory and their text."""
     kernels = tuple(
         Kernel(i, kernel_name(i, group), group, reads, writes)
@@ -126,6 +125,7 @@ def emit(roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared:
     scratch = {k.index: kinds.scratch(k) for k in kernels}
     plan = plan_memory(kernels, roots, known, scratch)
     check_plan(kernels, plan)
+    trace.plan(kernels, plan)
     randoms = tuple(n for g in groups for n in g.nodes if n.opdef.effect == "random")
     printer, failures = Printer(), dict[str, int]()
     written = [kinds.write(k, plan, printer, known, failures, randoms) for k in kernels]
@@ -225,34 +225,3 @@ def _summary(roots: Roots, kernels: Sequence[Kernel], prepared: Prepared) -> lis
     fetched = ", ".join(comment(t.name) for t in prepared.fetches[:8])
     fed = ", ".join(comment(t.name) for t in prepared.feeds[:8])
     return [f"{len(kernels)} kernels from {len(prepared.order)} operations", f"fetches: {fetched}", f"feeds: {fed}"]
-
-
-class _Dump:
-    """Writes every stage to TFGRAPH_DUMP, if that is set."""
-
-    def __init__(self, folder: str | None) -> None:
-        self.folder = Path(folder) if folder else None
-        self.number = 0
-        if self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
-
-    def text(self, name: str, text: str) -> None:
-        if self.folder:
-            (self.folder / name).write_text(text)
-
-    def roots(self, stage: str, roots: Roots) -> None:
-        if self.folder:
-            self.text(f"{self.number:02d}-{stage}.txt", "\n".join(map(repr, roots.nodes)) + f"\nfetches {roots.fetches}\n")
-            self.number += 1
-
-    def groups(self, groups: Sequence[Group]) -> None:
-        if self.folder:
-            lines = []
-            for i, group in enumerate(groups):
-                lines.append(f"kernel {i}: {group.kind} over {list(group.domain)}")
-                lines += [f"    {node!r}" for node in group.nodes]
-                lines += [f"    not fused: {r}" for r in group.refusals]
-            self.text(f"{self.number:02d}-group_kernels.txt", "\n".join(lines) + "\n")
-
-
-__all__ = ["Plan", "Prepared", "compile_program", "prepare", "symbolic"]

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import codegen
 from ..codegen.problems import NeedsConstants, NeedsValues, NotCompilable
-from ..errors import InternalError
+from ..errors import InternalError, InvalidArgumentError
 from ..run_errors import at_node
 from ..shapes import at_batch
 from ..tensor import Operation, Tensor
@@ -144,6 +144,9 @@ class CompiledStep:
         except NotCompilable as reason:
             self._give_up(reason)
             return None
+        except InvalidArgumentError:
+            self._interpreted.run(arrays, commit=False)  # says the same with this run's numbers in place of N
+            raise
         binding = self._bind(loaded, n)
         # compiling may have found that the values of some feeds decide
         key = (*[array.shape for array in arrays], *[arrays[i].tobytes() for i in self._deciding])

@@ -1,0 +1,217 @@
+"""Kernels that go along one axis in order: positions of extremes, running sums and products, largest elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...dtypes import DType
+from ...shapes import Batch, element_count
+from ..emitted import Launch, Shared
+from ..ir import Kernel, Size
+from ..problems import NotCompilable
+from ..render import render, tidy
+from ..scalar import c_type, literal, size_text
+from . import Context, Written
+from .arrays import block_of, chunks, no_scratch, operand, place, result, scribe_of, sides, written
+from .pointwise import header
+
+COLUMNS = 64  # elements beside the axis that one item takes along: whole vectors, and few enough for registers or L1
+
+# --- columns: what lies inside the axis is cut into blocks ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How the elements beside an axis become items of work, numbered `i`."""
+
+    items: str
+    block: int  # items per chunk
+    blocks: str  # blocks of columns per outer index, "" for a single one
+    width: int  # columns of a block at most; 0 if the axis is the last one
+    inner: str
+    outer: str  # the text of the outer index
+    first: str  # the columns of an item
+    last: str
+
+
+def _columns(outer: Any, size: Any, inner: Any) -> Columns:
+    if inner == 1:
+        count = size_text(outer)
+        return Columns(count, block_of(size), "", 0, "1", "0" if count == "1" else "i", "0", "1")
+    if isinstance(inner, int) and inner <= COLUMNS:
+        count = size_text(outer)
+        block = block_of(size * inner)
+        return Columns(count, block, "", max(1, inner), size_text(inner), "0" if count == "1" else "i", "0", size_text(inner))
+    blocks = chunks(size_text(inner), COLUMNS)
+    factor = f"({size_text(outer)})" if isinstance(outer, Batch) else str(outer)
+    items = blocks if outer == 1 else f"{factor} * {blocks}"
+    row = "0" if outer == 1 else "o"
+    return Columns(items, block_of(size * COLUMNS), blocks, COLUMNS, size_text(inner), row, "first", "last")
+
+
+# --- positions of extremes ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExtremeText:
+    """The context of templates/shared/extreme.j2."""
+
+    name: str
+    comment: tuple[str, ...]
+    columns: Columns
+    size: str  # of the axis
+    ctype: str
+    position_type: str
+    x: str  # the element at `k` of the axis
+    initial: str  # what every element is compared with first
+    better: str  # operator between a better element and the best so far
+    y: str
+    no_elements: str  # the statement for an axis that may turn out empty, "" if it cannot
+
+
+def argreduce(context: Context) -> Written:
+    """ArgMax and ArgMin: the first extreme along an axis; NaN is passed over."""
+    scribe, node = scribe_of(context), context.kernel.group.nodes[0]
+    x, output = node.argument("input"), node.outputs[0]
+    outer, size, inner = sides(x.dims, int(node.argument("dimension").known()))
+    if size == 0:
+        raise NotCompilable(f"{node.label} looks for an extreme among no elements")
+    columns = _columns(outer, size, inner)
+    source = operand(scribe, x)
+    column = "0" if inner == 1 else "j"
+    strides = (size * inner, inner, 1)
+    if x.dtype.is_floating:
+        initial = "-INFINITY" if node.type == "ArgMax" else "INFINITY"
+    else:
+        initial = f"{source}[{place(strides, (columns.outer, '0', column))}]"
+    text = ExtremeText(
+        name=context.kernel.name,
+        comment=header(scribe),
+        columns=columns,
+        size=size_text(size),
+        ctype=c_type(x.dtype),
+        position_type=c_type(output.dtype),
+        x=f"{source}[{place(strides, (columns.outer, 'k', column))}]",
+        initial=initial,
+        better=">" if node.type == "ArgMax" else "<",
+        y=f"{operand(scribe, output)}[{place((inner, 1), (columns.outer, column))}]",
+        no_elements=scribe.fail(node) if isinstance(size, Batch) else "",
+    )
+    return written(scribe, "shared/extreme.j2", text, (Launch(text.name, chunks(columns.items, columns.block)),))
+
+
+# --- running sums and products ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScanText:
+    """The context of templates/shared/scan.j2."""
+
+    name: str
+    comment: tuple[str, ...]
+    columns: Columns
+    size: str  # of the axis
+    ctype: str
+    identity: str
+    operator: str
+    x: str  # the element at `k` of the axis
+    y: str
+    is_exclusive: bool
+    is_reverse: bool
+
+
+_SCANS = {"Cumsum": ("+", 0), "Cumprod": ("*", 1)}
+
+
+def scan(context: Context) -> Written:
+    """Cumsum and Cumprod."""
+    scribe, node = scribe_of(context), context.kernel.group.nodes[0]
+    x, output = node.argument("x"), node.outputs[0]
+    outer, size, inner = sides(x.dims, int(node.argument("axis").known()))
+    columns = _columns(outer, size, inner)
+    operator, identity = _SCANS[node.type]
+    index = place((size * inner, inner, 1), (columns.outer, "k", "0" if inner == 1 else "j"))
+    text = ScanText(
+        name=context.kernel.name,
+        comment=header(scribe),
+        columns=columns,
+        size=size_text(size),
+        ctype=c_type(x.dtype),
+        identity=literal(identity, x.dtype),
+        operator=operator,
+        x=f"{operand(scribe, x)}[{index}]",
+        y=f"{operand(scribe, output)}[{index}]",
+        is_exclusive=bool(node.attr("exclusive")),
+        is_reverse=bool(node.attr("reverse")),
+    )
+    return written(scribe, "shared/scan.j2", text, (Launch(text.name, chunks(columns.items, columns.block)),))
+
+
+# --- largest elements --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TopText:
+    """The context of templates/shared/top.j2."""
+
+    name: str
+    comment: tuple[str, ...]
+    ctype: str
+    x: str
+    columns: str
+    k: str
+    row: str  # index of the row's first element in x
+    to: str  # index of its first element in the results
+    values: str | None
+    value_at: str  # index of result `j`
+    order: str  # where the positions go
+    count: str
+    block: int
+
+
+def topk(context: Context) -> Written:
+    """TopKV2: the k largest elements of each row in descending order, and their positions."""
+    scribe, node = scribe_of(context), context.kernel.group.nodes[0]
+    x = node.argument("input")
+    values, indices = node.outputs
+    rows, columns, k = element_count(x.dims[:-1]), x.dims[-1], values.dims[-1]
+    count, block = size_text(rows), block_of(columns)
+    scratch_buffer = context.plan.scratch.get(context.kernel.index)
+    if scratch_buffer is not None:
+        scribe.partial = (f"int32_t *restrict positions = (int32_t *)({scratch_buffer.address()});",)
+    row = "0" if count == "1" else "i"
+    text = TopText(
+        name=context.kernel.name,
+        comment=header(scribe),
+        ctype=c_type(x.dtype),
+        x=operand(scribe, x),
+        columns=size_text(columns),
+        k=size_text(k),
+        row=place((columns,), (row,)),
+        to=place((k,), (row,)),
+        values=result(scribe, values),
+        value_at=place((k, 1), (row, "j")),
+        order=result(scribe, indices) or "positions",
+        count=count,
+        block=block,
+    )
+    launch = Launch(text.name, chunks(count, block))
+    return written(scribe, "shared/top.j2", text, (launch,), shared=(_selection(x.dtype),))
+
+
+def _selection(dtype: DType) -> Shared:
+    name = c_type(dtype)
+    return Shared(f"top_{name}", tidy(render("c/top.h.j2", ctype=name, is_floating=dtype.is_floating)))
+
+
+def topk_scratch(kernel: Kernel) -> Size:
+    """Room for the positions, if nobody else wants them."""
+    indices = kernel.group.nodes[0].outputs[1]
+    if indices in kernel.writes:
+        return Size()
+    count = element_count(indices.dims)
+    return Size(per_batch=4 * count.per) if isinstance(count, Batch) else Size(fixed=4 * count)
+
+
+TABLE = {"argreduce": (argreduce, no_scratch), "scan": (scan, no_scratch), "topk": (topk, topk_scratch)}
