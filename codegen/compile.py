@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..opdef import Host
-from ..shapes import Batch, Undecided
+from ..shapes import Batch, Undecided, element_count
 from . import kinds
 from .check import check_plan, check_roots
-from .internal import feed as _  # noqa: F401  registers the compiler's own ops
-from .ir import FetchSlot, Group, Kernel, Program, RandomSlot, Roots, Size, VariableSlot
+from .index import access_of
+from .ir import FetchSlot, Group, Kernel, Node, Program, RandomSlot, Roots, Size, VariableSlot
 from .names import comment, identifier
 from .passes.expand import expand
 from .passes.fold_constants import fold_constants
@@ -167,54 +167,26 @@ def kernel_name(index: int, group: Group) -> str:
 
 def _variable_slots(known: Tables, groups: Sequence[Group]) -> tuple[VariableSlot, ...]:
     """What each variable must be before the step: who reads it first, if anybody does before a write sets it whole."""
-    first_reader: dict[Any, str | None] = {}
-    written: set[Any] = set()
-    for group in groups:
-        for node in group.nodes:
-            for value, arg in _arguments(node):
-                if value.op.type == "_Read" or _reads_through_view(value):
-                    variable = variable_of(_read_of(value).inputs[0])
-                    first_reader.setdefault(variable, _reader_name(_read_of(value), node))
-            for value, arg in _arguments(node):
-                if value.dtype.is_ref:
-                    variable = variable_of(value)
-                    if node.type != "Assign":
-                        first_reader.setdefault(variable, _origin_name(node))
-                    first_reader.setdefault(variable, None)
-                    written.add(variable)
+    first_reader: dict[Node, str | None] = {}
+    written: set[Node] = set()
+    for node in (n for group in groups for n in group.nodes):
+        plain = [access_of(v).base.op for v in node.data_inputs() if not v.dtype.is_ref]
+        for read in (r for r in plain if r.type == "_Read"):
+            first_reader.setdefault(variable_of(read.inputs[0]), _origin_name(read))
+        for variable in (variable_of(v) for v in node.inputs if v.dtype.is_ref):
+            first_reader.setdefault(variable, None if node.type == "Assign" else _origin_name(node))
+            written.add(variable)
     return tuple(
-        VariableSlot(
-            v.attr("key"), v.outputs[0].dtype.base_dtype, v.outputs[0].dims, first_reader.get(v), v in written
-        )
+        VariableSlot(v.attr("key"), v.outputs[0].dtype.base_dtype, v.outputs[0].dims, first_reader.get(v), v in written)
         for v in known.variables
     )
 
 
-def _arguments(node: Any) -> list[tuple[Any, Any]]:
-    return [(v, None) for v in node.data_inputs()]
-
-
-def _read_of(value: Any) -> Any:
-    from .index import access_of
-
-    return value.op if value.op.type == "_Read" else access_of(value).base.op
-
-
-def _reads_through_view(value: Any) -> bool:
-    return not value.dtype.is_ref and _read_of(value).type == "_Read"
-
-
-def _origin_name(node: Any) -> str:
+def _origin_name(node: Node) -> str:
     return node.origin.name if node.origin is not None else node.label
 
 
-def _reader_name(read: Any, node: Any) -> str:
-    return _origin_name(read)
-
-
-def _random_slot(node: Any) -> RandomSlot:
-    from ..shapes import element_count
-
+def _random_slot(node: Node) -> RandomSlot:
     count = element_count(node.outputs[0].dims)
     # 256 counters per output, whatever the distribution (tfgraph/philox.py)
     reserved = Size(per_batch=256 * count.per) if isinstance(count, Batch) else Size(fixed=256 * count)

@@ -101,6 +101,11 @@ def used_lines(lines: Sequence[str], body: str) -> tuple[str, ...]:
 def insert_prologue(text: str, lines: Sequence[str], indent: str = "    ") -> str:
     """`text` with the declarations that each function needs in the place of its `@prologue@` line."""
     first, *bodies = text.split(f"{indent}{PROLOGUE}\n")
-    return first + "".join(
-        "".join(f"{indent}{line}\n" for line in used_lines(lines, body)) + body for body in bodies
-    )
+    result = first
+    for body in bodies:
+        own = body.split("\nstatic ", 1)[0]
+        needed = used_lines(lines, own)
+        if "chunk" not in _WORD.findall(_COMMENT.sub(" ", own)):
+            needed = ("(void)chunk;  // there is one only", *needed)
+        result += "".join(f"{indent}{line}\n" for line in needed) + body
+    return result

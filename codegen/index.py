@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..opdef import Call, View
@@ -114,7 +115,7 @@ def _split_strides(old: Dims, strides: Sequence[Any], new: Dims) -> tuple[Any, .
                     raise NotStrided("reshape")
                 group_new.append(wanted.pop(0))
                 size_new = new[group_new[-1]] * size_new
-        for (_, outer), (inner_size, inner) in zip(group_old, group_old[1:]):
+        for (_, outer), (inner_size, inner) in pairwise(group_old):
             if outer != inner_size * inner:
                 raise NotStrided("reshape of a strided window")
         step = group_old[-1][1]
@@ -182,9 +183,7 @@ def collapse(dims: Dims, reduced: Sequence[bool], strides: Sequence[Sequence[Any
     for d, size in enumerate(dims):
         if size == 1:
             continue
-        if axes and axes[-1].reduced == reduced[d] and all(
-            m[-1] == s[d] * size for m, s in zip(merged, strides)
-        ):
+        if axes and axes[-1].reduced == reduced[d] and all(m[-1] == s[d] * size for m, s in zip(merged, strides)):
             axes[-1] = Axis(_product(axes[-1].size, size), reduced[d])
             for m, s in zip(merged, strides):
                 m[-1] = s[d]

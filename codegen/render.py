@@ -57,7 +57,9 @@ def tidy(text: str) -> str:
         is_directive = line.startswith("#")
         if line.startswith(("}", "{")) and lines and lines[-1] == "":
             lines.pop()
-        lines.append(line if is_directive and not line.startswith("#pragma") else "    " * (depth + (1 if continued else 0)) + line)
+        lines.append(
+            line if is_directive and not line.startswith("#pragma") else "    " * (depth + (1 if continued else 0)) + line
+        )
         opened = code.count("{") - code.count("}") + (1 if code.startswith("}") else 0)
         depth += opened
         # the one statement under a brace-less loop or condition goes one step in

@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import bind, output_dtypes
 from ..convert import as_array, const_op
 from ..dtypes import DType, as_dtype
-from ..opdef import Call, OpDef, REGISTRY
+from ..opdef import REGISTRY, Call, OpDef
 from .ir import Node, Roots, Value
 
 # a rule sees a node whose inputs are already rewritten; it returns the values that take the place of the node's
@@ -59,7 +59,11 @@ class Builder:
         """Add a node, or find the equal one that is there already."""
         # a check has no result of its own that could differ: equal checks are one
         mergeable = op.is_pure or op.effect == "check"
-        key = (op.type, unique, tuple((v.op.id, v.value_index) for v in inputs), _frozen(attrs)) if mergeable or unique else None
+        key = (
+            (op.type, unique, tuple((v.op.id, v.value_index) for v in inputs), _frozen(attrs))
+            if mergeable or unique
+            else None
+        )
         if key is not None and key in self._merged:
             return self._merged[key]
         node = Node(len(self.nodes), op, inputs, attrs, self.label or op.type, self.origin)

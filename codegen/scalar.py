@@ -58,7 +58,13 @@ def literal(value: Any, dtype: DType) -> str:
         return "INT64_MIN" if number == -(2**63) else f"INT64_C({number})" if abs(number) >= 2**31 else str(number)
     if name == "int32" and number == -(2**31):
         return "INT32_MIN"
-    return f"{number}u" if name in ("uint32", "uint64") and number < 2**31 else f"UINT64_C({number})" if name.startswith("uint") and number >= 2**31 else str(number)
+    return (
+        f"{number}u"
+        if name in ("uint32", "uint64") and number < 2**31
+        else f"UINT64_C({number})"
+        if name.startswith("uint") and number >= 2**31
+        else str(number)
+    )
 
 
 def size_text(dim: Any) -> str:
@@ -212,7 +218,11 @@ class Printer:
         return Expr((f"({c_type(dtype)})", *pieces), dtype, _UNARY) if compute is not dtype else Expr(pieces, dtype)
 
     def where(self, condition: Any, a: Any, b: Any) -> Expr:
-        dtype = next(o.dtype for o in (a, b) if isinstance(o, Expr)) if isinstance(a, Expr) or isinstance(b, Expr) else dtypes.float32
+        dtype = (
+            next(o.dtype for o in (a, b) if isinstance(o, Expr))
+            if isinstance(a, Expr) or isinstance(b, Expr)
+            else dtypes.float32
+        )
         a, b = as_expr(a, dtype), as_expr(b, dtype)
         condition = as_expr(condition, dtypes.bool_)
         return Expr(((condition, _OR), " ? ", (a, _OR), " : ", (b, _OR)), a.dtype, _TERNARY)

@@ -9,6 +9,7 @@ from .emitted import Shared
 from .prelude import math_closure
 from .render import render, squeeze
 
+
 def assemble(
     kernels: Sequence[str],
     launches: Sequence[tuple[int, Any]],

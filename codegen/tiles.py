@@ -115,3 +115,8 @@ def pack_functions(element: Element, width: int, transposed: bool) -> tuple[Shar
     )
     packing = Shared(name, source)
     return (transpose, packing) if transposed else (packing,)
+
+
+def smaller_functions() -> Shared:
+    """The smaller and the larger of two integers."""
+    return Shared("tg_smaller", render("c/smaller.h.j2"))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .config import ConfigProto, GPUOptions, GraphOptions, OptimizerOptions, RunMetadata, RunOptions
 from .session import InteractiveSession, Session
+
+if TYPE_CHECKING:
+    from .cpu import Statistics
 
 __all__ = [
     "ConfigProto",
@@ -18,7 +23,7 @@ __all__ = [
 ]
 
 
-def statistics() -> object:
+def statistics() -> Statistics:
     """How many programs this process has compiled and how many it found compiled already."""
     from . import cpu  # loads cffi, which sessions that only interpret need not
 

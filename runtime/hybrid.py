@@ -34,10 +34,10 @@ def _needs_python(op: Operation) -> bool:
     return any(tensor.dtype.base_dtype == string for tensor in (*op.inputs, *op.outputs))
 
 
-def compiled_step(
-    machine: Machine, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]
-) -> Step:
+def compiled_step(machine: Machine, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]) -> Step:
     """The step for `order` with as much of it compiled as may be."""
+    if _writes_to_fed(order, feeds):
+        return InterpretedStep(machine, order, fetches, feeds)  # says what is wrong with that
     in_python = python_operations(order, feeds)
     if not in_python:
         return CompiledStep(machine, order, fetches, feeds)
@@ -48,6 +48,12 @@ def compiled_step(
     ):
         return InterpretedStep(machine, order, fetches, feeds)
     return HybridStep(machine, order, in_python, fetches, feeds)
+
+
+def _writes_to_fed(order: Iterable[Operation], feeds: Iterable[Tensor]) -> bool:
+    """True if a variable that is fed is also written: a fed value stands for no variable."""
+    fed_references = {tensor for tensor in feeds if tensor.dtype.is_ref}
+    return any(op.opdef.effect == "write" and not fed_references.isdisjoint(op.inputs) for op in order)
 
 
 class HybridStep:
@@ -62,6 +68,7 @@ class HybridStep:
         feeds: Sequence[Tensor],
     ) -> None:
         self.feeds = feeds
+        self._lock = machine.lock
         fed, members = frozenset(feeds), frozenset(in_python)
         taken = dict.fromkeys(tensor for op in in_python for tensor in op.inputs if tensor.op not in members)
         # a variable's own output stands for the variable, so it goes to Python as the operation that it is
@@ -78,8 +85,9 @@ class HybridStep:
         self._second = InterpretedStep(machine, [*variables, *in_python], self._in_python, python_feeds)
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[Any]:
-        first = dict(zip(self._results, self._first.run(arrays), strict=True))
         fed = dict(zip(self.feeds, arrays, strict=True))
-        passed = [*(fed[t] for t in self._fed), *(np.asarray(first[t]) for t in self._handed)]
-        second = dict(zip(self._in_python, self._second.run(passed), strict=True))
+        with self._lock:
+            first = dict(zip(self._results, self._first.run(arrays), strict=True))
+            passed = [*(fed[t] for t in self._fed), *(np.asarray(first[t]) for t in self._handed)]
+            second = dict(zip(self._in_python, self._second.run(passed), strict=True))
         return [second[t] if t in second else first[t] for t in self._fetches]

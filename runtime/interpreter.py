@@ -122,7 +122,7 @@ class _Run:
                 raise uninitialized_fetch(tensor, position)
         return np.array(value)
 
-    # --- one operation ----------------------------------------------------------------------------------------------
+    # --- one operation --------------------------------------------------------------------------------------
 
     def _execute(self, op: Operation) -> None:
         inputs = [self.values[tensor] for tensor in op.inputs]
@@ -188,7 +188,7 @@ class _Run:
             self.transaction.write(reference.variable, value)
         return references[: len(op.outputs)]
 
-    # --- operations that are not functions of arrays ------------------------------------------------------------------
+    # --- operations that are not functions of arrays --------------------------------------------------------
 
     def _assign(self, op: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
         (reference,) = _references(op, inputs)

@@ -23,8 +23,11 @@ BACKENDS = ("interpreter", "compiled")
 
 # steps of these alone only move values: compiling them would cost more than it could ever save
 _MOVES = frozenset(
-    "Assign Const Fill Identity IsVariableInitialized NoOp Placeholder PlaceholderWithDefault VariableV2".split()
-)
+    (
+        "Assign", "Const", "Fill", "Identity", "IsVariableInitialized", "NoOp", "Placeholder", "PlaceholderWithDefault",
+        "VariableV2",
+    )
+)  # fmt: skip
 
 
 def moves_only(order: Iterable[Operation]) -> bool:
@@ -50,7 +53,9 @@ class Machine:
         self.config = config
         self.lock = lock
         self.sources: list[str] = []  # of the programs compiled so far
-        self._arenas: dict[str, np.ndarray] = {}
+        self.batch_arena = aligned_empty((0,), np.uint8)
+        self.fixed_arena = aligned_empty((0,), np.uint8)
+        self._growths = 0
         self._told: set[str] = set()
 
     def step(self, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]) -> Step:
@@ -64,12 +69,18 @@ class Machine:
 
         return compiled_step(self, order, fetches, feeds)
 
-    def arena(self, name: str, size: int) -> np.ndarray:
-        """`size` bytes or more of working memory, the same from step to step; it grows only when it has to."""
-        held = self._arenas.get(name)
-        if held is None or held.size < size:
-            held = self._arenas[name] = aligned_empty((size,), np.uint8)
-        return held
+    def reserve(self, batch_bytes: int, fixed_bytes: int) -> int:
+        """Make the arenas hold at least these sizes. The result changes when one of them is a new array.
+
+        Steps share the arenas, which grow only when they have to: a step leaves nothing in them for the next.
+        """
+        if self.batch_arena.size < batch_bytes:
+            self.batch_arena = aligned_empty((batch_bytes,), np.uint8)
+            self._growths += 1
+        if self.fixed_arena.size < fixed_bytes:
+            self.fixed_arena = aligned_empty((fixed_bytes,), np.uint8)
+            self._growths += 1
+        return self._growths
 
     def tell_once(self, text: str) -> None:
         """Log a warning the first time this session meets it."""

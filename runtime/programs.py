@@ -53,16 +53,25 @@ class LoadedProgram:
         self.step.pool = cpu.pool(self.module, threads)
         self.run = self.module.tg_run
         self.kernel_count = len(program.kernels)
-        self.arenas: tuple[Any, Any] = (None, None)
+        self.arena_version = -1  # of the arenas that the step points to
         self._variable_arrays: list[np.ndarray] = []
 
     def memory(
-        self, n: int, batch: Any, fixed: Any, feeds: Sequence[np.ndarray], fetches: Sequence[np.ndarray], binding: Binding
+        self, machine: Machine, feeds: Sequence[np.ndarray], fetches: Sequence[np.ndarray], binding: Binding
     ) -> Memory:
         """The arrays of a run, for the replay against the reference."""
         slots = zip(self.program.randoms, binding.draws, strict=True)
         seeds = {slot.op_name: (at.seeds, at.counter) for slot, (at, _) in slots}
-        return Memory(n, batch, fixed, feeds, fetches, self._variable_arrays, self._constant_arrays, seeds)
+        return Memory(
+            n=binding.n,
+            batch=machine.batch_arena,
+            fixed=machine.fixed_arena,
+            feeds=feeds,
+            fetches=fetches,
+            variables=self._variable_arrays,
+            constants=self._constant_arrays,
+            seeds=seeds,
+        )
 
     def point_to_variables(self, state: State) -> dict[str, np.ndarray] | None:
         """Fill the table of variables. Returns the arrays that the program will be the first to write; None if it
@@ -131,7 +140,7 @@ class CompiledStep:
             outputs = self._call(binding, arrays)
         return scalars_unpacked(outputs)
 
-    # --- from feeds to a binding --------------------------------------------------------------------------------------
+    # --- from feeds to a binding ----------------------------------------------------------------------------
 
     def _binding(self, arrays: Sequence[np.ndarray]) -> Binding | None:
         """The binding for these feeds; None if the step has no compiled form."""
@@ -211,16 +220,15 @@ class CompiledStep:
         self._compilable = False
         self._machine.tell_once(f"a run goes through the interpreter: {reason}")
 
-    # --- the call -----------------------------------------------------------------------------------------------------
+    # --- the call -------------------------------------------------------------------------------------------
 
     def _call(self, binding: Binding, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         machine, loaded, n = self._machine, binding.loaded, binding.n
         program, step = loaded.program, loaded.step
-        batch = machine.arena("batch", program.batch_bytes * n)
-        fixed = machine.arena("fixed", program.fixed_bytes)
-        if loaded.arenas[0] is not batch or loaded.arenas[1] is not fixed:
-            loaded.arenas = (batch, fixed)
-            step.batch, step.fixed = _address(batch), _address(fixed)
+        version = machine.reserve(program.batch_bytes * n, program.fixed_bytes)
+        if loaded.arena_version != version:
+            loaded.arena_version = version
+            step.batch, step.fixed = _address(machine.batch_arena), _address(machine.fixed_arena)
         step.N = n
         for i, array in enumerate(arrays):
             loaded.feeds[i] = _address(array)
@@ -230,7 +238,7 @@ class CompiledStep:
         for i, (at, _) in enumerate(binding.draws):
             loaded.random[_WORDS_PER_RANDOM * i + 2] = at.counter & _MASK_64
         if self._checked:
-            memory = loaded.memory(n, batch, fixed, arrays, outputs, binding)
+            memory = loaded.memory(machine, arrays, outputs, binding)
             failed = run_checked(program, memory, partial(loaded.run, step))
         else:
             failed = loaded.run(step, 0, loaded.kernel_count)

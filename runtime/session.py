@@ -61,7 +61,7 @@ class BaseSession:
         self._plans: dict[Any, _Plan] = {}
         self._steps: dict[Any, Step] = {}
 
-    # --- what TensorFlow's sessions have ------------------------------------------------------------------------------
+    # --- what TensorFlow's sessions have --------------------------------------------------------------------
 
     @property
     def graph(self) -> Graph:
@@ -129,7 +129,7 @@ class BaseSession:
 
         return call
 
-    # --- what this project adds ---------------------------------------------------------------------------------------
+    # --- what this project adds -----------------------------------------------------------------------------
 
     def export_source(self, folder: str | Path) -> list[str]:
         """Write the C source of every program compiled by this session so far into `folder`; returns the paths."""
@@ -143,7 +143,7 @@ class BaseSession:
                 paths.append(str(path))
         return paths
 
-    # --- planning -----------------------------------------------------------------------------------------------------
+    # --- planning -------------------------------------------------------------------------------------------
 
     def _first_run(self, fetches: Any, feed_dict: Any, changes: int) -> Any:
         if not isinstance(feed_dict, Mapping):

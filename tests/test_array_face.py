@@ -269,7 +269,7 @@ def test_shape_arithmetic_is_followed() -> None:
     """What a shape says before the run decides the shapes that are computed from it."""
     x = tf.placeholder(tf.float32, [None, 4, 5])
     sizes = tf.shape(x)
-    assert tf.reshape(x, tf.concat([sizes[:1], [-1]], 0)).shape.as_list() == [None, 20]
+    assert tf.reshape(x, tf.concat([sizes[:1], [20]], 0)).shape.as_list() == [None, 20]
     assert tf.reshape(x, tf.stack([-1, sizes[1] * sizes[2]])).shape.as_list() == [None, 20]
     assert tf.reshape(x, [sizes[0], tf.reduce_prod(sizes[1:])]).shape.as_list() == [None, 20]
     assert tf.tile(x, [1, sizes[1], 1]).shape.as_list() == [None, 16, 5]
@@ -284,7 +284,7 @@ def test_values_in_a_run() -> None:
     with tf.Session() as session:
         for position in (0, 2, -1):
             row, rest = session.run([x[i], x[i:, 1]], {x: table, i: position})
-            np.testing.assert_array_equal(row, table[position] if position >= 0 else row)
+            np.testing.assert_array_equal(row, table[position])
             np.testing.assert_array_equal(rest, table[position:, 1])
         np.testing.assert_array_equal(session.run(x[x[:, 0] > 3.0], {x: table}), table[1:])
         np.testing.assert_array_equal(session.run(tf.where(tf.greater(x, 9.0)), {x: table}), [[2, 2], [2, 3]])
@@ -296,7 +296,7 @@ def test_prevented_gradient() -> None:
     from tfgraph.ops.array import prevent_gradient
 
     x = tf.placeholder(tf.float32, [2])
-    with pytest.raises(LookupError, match="Gradient explicitly disabled. Reason: not here"):
+    with pytest.raises(LookupError, match=r"Gradient explicitly disabled\. Reason: not here"):
         tf.gradients(prevent_gradient(x, message="not here"), x)
 
 
@@ -308,11 +308,8 @@ def test_node_defs() -> None:
         joined = tf.concat([parts[1], parts[0]], 1, name="joined")
     node = joined.op.node_def
     assert (node.name, node.op) == ("joined", "ConcatV2")
-    assert list(node.input) == ["split:1", "split", "joined/axis", "^x"] or list(node.input) == [
-        "split:1",
-        "split",
-        "joined/axis",
-    ]
+    assert list(node.input) == ["split:1", "split", "joined/axis"]
+    assert list(joined.op.inputs[2].op.node_def.input) == ["^x"]
     assert set(node.attr) == {"N", "T", "Tidx"}
     assert 'name: "joined"' in str(node)
     definition = tf.get_default_graph().as_graph_def(add_shapes=True)

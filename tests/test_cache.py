@@ -61,7 +61,7 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
-# --- reuse --------------------------------------------------------------------------------------------------------------
+# --- reuse --------------------------------------------------------------------------------------------------
 
 
 def test_compiles_once(folder: Path, counted: cpu.Statistics, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_equal_sources_make_equal_entries(folder: Path, monkeypatch: pytest.Monk
     assert [entry.name for entry in entries(folder)] == [first.name]
 
 
-# --- damage -------------------------------------------------------------------------------------------------------------
+# --- damage -------------------------------------------------------------------------------------------------
 
 
 def replace_bytes(entry: Path, data: bytes) -> None:
@@ -156,9 +156,7 @@ def replace_by_a_folder(entry: Path) -> None:
     (entry / "inside").write_text("")
 
 
-@pytest.mark.parametrize(
-    "damage", [truncate, flip_a_bit, empty, let_others_write, replace_by_a_link, replace_by_a_folder]
-)
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, let_others_write, replace_by_a_link, replace_by_a_folder])
 def test_a_damaged_entry_is_rebuilt(damage, folder: Path, counted: cpu.Statistics, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu.load(SOURCE % 3)
     (entry,) = entries(folder)
@@ -193,7 +191,7 @@ def test_an_entry_of_another_key_is_never_taken(folder: Path, monkeypatch: pytes
     assert [answer(cpu.load(SOURCE % i)) for i in (1, 2)] == [1, 2]
 
 
-# --- whose folder ---------------------------------------------------------------------------------------------------------
+# --- whose folder -------------------------------------------------------------------------------------------
 
 
 def test_the_folder_is_private(folder: Path) -> None:
@@ -227,7 +225,7 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert cache_module.module_cache().folder == tmp_path / "home" / ".cache" / "tfgraph"
 
 
-# --- compilers that go wrong ------------------------------------------------------------------------------------------------
+# --- compilers that go wrong --------------------------------------------------------------------------------
 
 
 def nothing_left(folder: Path) -> bool:
@@ -247,7 +245,7 @@ def test_no_compiler_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
     assert toolchain.find_compiler() is None
-    with pytest.raises(errors.UnavailableError, match="no C compiler.*apt install gcc"):
+    with pytest.raises(errors.UnavailableError, match=r"no C compiler.*apt install gcc"):
         cpu.load(SOURCE % 1)
 
 
@@ -306,7 +304,7 @@ def test_a_compiler_that_cannot_be_started(tmp_path: Path, folder: Path, monkeyp
 
 
 def test_source_that_does_not_compile(folder: Path) -> None:
-    with pytest.raises(errors.InternalError, match="step.c:1:.*error"):
+    with pytest.raises(errors.InternalError, match=r"step\.c:1:.*error"):
         cpu.load("this is no C;")
     assert nothing_left(folder)
 
@@ -331,7 +329,7 @@ def test_abandoned_builds_are_removed(folder: Path) -> None:
     assert recent.exists()  # perhaps another process is at work there
 
 
-# --- many at once -------------------------------------------------------------------------------------------------------------
+# --- many at once -------------------------------------------------------------------------------------------
 
 LOAD_IN_PROCESS = """
 import sys
@@ -345,9 +343,7 @@ print(cpu.load(sys.stdin.read()).tg_run(step, 2, 5) - 703)
 def test_processes_that_compile_the_same_source(folder: Path) -> None:
     command = [sys.executable, "-c", LOAD_IN_PROCESS]
     with ThreadPoolExecutor(4) as starter:
-        runs = [
-            starter.submit(subprocess.run, command, input=SOURCE % 9, capture_output=True, text=True) for _ in range(4)
-        ]
+        runs = [starter.submit(subprocess.run, command, input=SOURCE % 9, capture_output=True, text=True) for _ in range(4)]
     for run in runs:
         assert run.result().stdout.strip() == "9", run.result().stderr
     assert len(entries(folder)) == 1
@@ -360,7 +356,7 @@ def test_threads_that_load_the_same_source(counted: cpu.Statistics) -> None:
     assert cpu.statistics().compilations - counted.compilations == 1
 
 
-# --- threads of a program -------------------------------------------------------------------------------------------------------
+# --- threads of a program -----------------------------------------------------------------------------------
 
 
 class _Config:

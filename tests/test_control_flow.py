@@ -29,7 +29,7 @@ def graph() -> Iterator[tf.Graph]:
         yield graph
 
 
-# --- groups -------------------------------------------------------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------------------------------------
 
 
 def test_group_runs_all() -> None:
@@ -46,7 +46,7 @@ def test_group_runs_all() -> None:
 def test_group_names_and_errors() -> None:
     assert tf.group().name == "group_deps"
     assert tf.group(tf.constant(1.0), name="mine").name == "mine"
-    with pytest.raises(TypeError, match="tf.group"):
+    with pytest.raises(TypeError, match=r"Expected tf\.group\(\)"):
         tf.group(3)
     with pytest.raises(ValueError, match="Unknown keyword arguments: nme"):
         tf.group(nme="x")
@@ -73,7 +73,7 @@ def test_tuple_waits_for_all() -> None:
         tf.tuple([None])
 
 
-# --- cond -----------------------------------------------------------------------------------------------------------------
+# --- cond -------------------------------------------------------------------------------------------------------------
 
 
 def test_cond_takes_one_branch() -> None:
@@ -216,7 +216,11 @@ def test_guards() -> None:
         ((None, lambda: 1, 2), TypeError, r"false_fn must be callable\."),
         ((None, lambda: None, lambda: 2), ValueError, r"true_fn must have a return value\."),
         ((None, lambda: 1, lambda: None), ValueError, r"false_fn must have a return value\."),
-        ((None, lambda: 1, lambda: 2.0), ValueError, "Outputs of true_fn and false_fn must have the same type: int32, float32"),
+        (
+            (None, lambda: 1, lambda: 2.0),
+            ValueError,
+            "Outputs of true_fn and false_fn must have the same type: int32, float32",
+        ),
         ((None, lambda: (1, 2), lambda: 2), ValueError, "Incompatible return values of true_fn and false_fn"),
         ((np.int32(1), lambda: 1, lambda: 2), TypeError, "Input 'pred' of 'Switch' Op has type int32"),
     ],
@@ -236,7 +240,7 @@ def test_shapes_of_a_merge() -> None:
     assert tf.cond(p, lambda: two, lambda: two + 1.0).get_shape().as_list() == [2, 3]
 
 
-# --- case -----------------------------------------------------------------------------------------------------------------
+# --- case -------------------------------------------------------------------------------------------------------------
 
 
 def test_case() -> None:
@@ -261,7 +265,7 @@ def test_case_checks() -> None:
         tf.case([3])
 
 
-# --- assertions and printing ----------------------------------------------------------------------------------------------
+# --- assertions and printing ------------------------------------------------------------------------------------------
 
 
 def test_assert_stops_a_run() -> None:
@@ -322,7 +326,11 @@ def test_print_a_few_times(capfd: pytest.CaptureFixture[str]) -> None:
         (np.arange(12, dtype=np.float32).reshape(3, 4) + 0.5, 5, "[0.5 1.5 2.5 3.5][4.5...]..."),
         (np.arange(12, dtype=np.float32).reshape(3, 4) + 0.5, -1, "[0.5 1.5 2.5 3.5][4.5 5.5 6.5 7.5][8.5 9.5 10.5 11.5]"),
         (np.zeros((2, 2, 2), np.float32), 3, "[[0 0][0...]]..."),
-        (np.array([1e-10, 1e10, 1 / 3, np.nan, np.inf, 123456789.0], np.float32), 6, "1e-10 1e+10 0.333333343 nan inf 123456792"),
+        (
+            np.array([1e-10, 1e10, 1 / 3, np.nan, np.inf, 123456789.0], np.float32),
+            6,
+            "1e-10 1e+10 0.333333343 nan inf 123456792",
+        ),
         (np.float64(1 / 3), 3, "0.33333333333333331"),
         (np.float64(0.1), 3, "0.1"),
         (np.zeros(0, np.float32), 3, ""),

@@ -18,7 +18,7 @@ def graph() -> Iterator[tf.Graph]:
         yield graph
 
 
-# --- default graphs -----------------------------------------------------------------------------------------------------
+# --- default graphs ---------------------------------------------------------------------------------------------------
 
 
 def test_graphs_nest(graph: tf.Graph) -> None:
@@ -60,13 +60,15 @@ def test_a_finalized_graph_stays_as_it_is(graph: tf.Graph) -> None:
     assert len(graph.get_operations()) == 1
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 def test_default_names() -> None:
     x, y = tf.placeholder(tf.float32, [2, 2]), tf.placeholder(tf.float32)
     assert [x.name, y.name] == ["Placeholder:0", "Placeholder_1:0"]
-    names = [t.name for t in (x + 1.0, x - 1.0, x * 2.0, x / 2.0, -x, x**2, x // 2.0, x % 2.0, tf.matmul(x, x), tf.add(x, x))]
+    names = [
+        t.name for t in (x + 1.0, x - 1.0, x * 2.0, x / 2.0, -x, x**2, x // 2.0, x % 2.0, tf.matmul(x, x), tf.add(x, x))
+    ]
     assert names == [
         "add:0", "sub:0", "mul:0", "truediv:0", "Neg:0", "pow:0", "floordiv:0", "mod:0", "MatMul:0", "Add_1:0",
     ]  # fmt: skip
@@ -115,7 +117,7 @@ def test_name_scope_arguments() -> None:
             tf.name_scope("s", values=[x, y]).__enter__()
 
 
-# --- lookups ------------------------------------------------------------------------------------------------------------
+# --- lookups ----------------------------------------------------------------------------------------------------------
 
 
 def test_lookups(graph: tf.Graph) -> None:
@@ -133,7 +135,11 @@ def test_lookups(graph: tf.Graph) -> None:
 @pytest.mark.parametrize(
     ("lookup", "error", "text"),
     [
-        (lambda g: g.get_tensor_by_name("y:0"), KeyError, "The name 'y:0' refers to a Tensor which does not exist. The operation, 'y'"),
+        (
+            lambda g: g.get_tensor_by_name("y:0"),
+            KeyError,
+            "The name 'y:0' refers to a Tensor which does not exist. The operation, 'y'",
+        ),
         (lambda g: g.get_tensor_by_name("x:7"), KeyError, "The operation, 'x', exists but only has 1 outputs."),
         (lambda g: g.get_tensor_by_name("x"), ValueError, r"looks like an \(invalid\) Operation name, not a Tensor"),
         (lambda g: g.get_tensor_by_name(3), TypeError, "Tensor names are strings"),
@@ -153,7 +159,7 @@ def _foreign() -> tf.Tensor:
         return tf.constant(1.0)
 
 
-# --- collections ----------------------------------------------------------------------------------------------------------
+# --- collections ------------------------------------------------------------------------------------------------------
 
 
 def test_collections(graph: tf.Graph) -> None:
@@ -174,7 +180,7 @@ def test_collections(graph: tf.Graph) -> None:
     assert tf.GraphKeys.GLOBAL_VARIABLES == tf.GraphKeys.VARIABLES == "variables"
 
 
-# --- control inputs -------------------------------------------------------------------------------------------------------
+# --- control inputs ---------------------------------------------------------------------------------------------------
 
 
 def test_control_dependencies() -> None:
@@ -197,7 +203,7 @@ def test_control_dependencies() -> None:
         tf.control_dependencies([3]).__enter__()
 
 
-# --- devices --------------------------------------------------------------------------------------------------------------
+# --- devices ----------------------------------------------------------------------------------------------------------
 
 
 def test_devices() -> None:
@@ -211,13 +217,19 @@ def test_devices() -> None:
             d, e = tf.negative(a), tf.abs(a)
         with tf.colocate_with(c):
             f = tf.constant(1.0)
-    assert [t.device for t in (a, b, c, d, e)] == ["/device:GPU:1", "/job:worker/device:GPU:1", "", "/device:CPU:0", "/device:GPU:1"]
+    assert [t.device for t in (a, b, c, d, e)] == [
+        "/device:GPU:1",
+        "/job:worker/device:GPU:1",
+        "",
+        "/device:CPU:0",
+        "/device:GPU:1",
+    ]
     assert f.device == "/device:GPU:1"
-    with pytest.raises(ValueError, match="/foo"):
+    with pytest.raises(ValueError, match=r"/foo"):
         tf.device("/foo").__enter__()
 
 
-# --- how things print -------------------------------------------------------------------------------------------------------
+# --- how things print -------------------------------------------------------------------------------------------------
 
 
 def test_tensors_print_as_tensorflow_prints_them() -> None:
@@ -228,7 +240,7 @@ def test_tensors_print_as_tensorflow_prints_them() -> None:
     assert str(unknown) == 'Tensor("u:0", dtype=int32)'
     assert repr(unknown) == "<tf.Tensor 'u:0' shape=<unknown> dtype=int32>"
     assert repr(x.op) == "<tf.Operation 'x' type=Placeholder>"
-    with pytest.raises(TypeError, match="Using a `tf.Tensor` as a Python `bool` is not allowed"):
+    with pytest.raises(TypeError, match=r"Using a `tf\.Tensor` as a Python `bool` is not allowed"):
         bool(x)
     with pytest.raises(TypeError, match="only iterable when eager execution is enabled"):
         iter(x)

@@ -1,4 +1,4 @@
-"""Runs as transactions: variables, random counters, branches, effects; and what only Python can run, beside compiled code."""
+"""Runs as transactions: variables, random counters, branches, effects; and Python beside compiled code."""
 
 from __future__ import annotations
 
@@ -11,20 +11,10 @@ from tfgraph.order import execution_order
 from tfgraph.runtime.interpreter import interpret
 from tfgraph.runtime.memory import ALIGNMENT, State, Transaction, aligned_empty
 
-
-@pytest.fixture(params=["interpreter", "compiled"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("TFGRAPH_BACKEND", request.param)
-    return request.param
+pytestmark = pytest.mark.usefixtures("graph")
 
 
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default() as graph:
-        yield graph
-
-
-# --- memory -------------------------------------------------------------------------------------------------------------
+# --- memory -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 5), (2, 0, 4)])
@@ -33,7 +23,7 @@ def test_aligned_memory(shape: tuple[int, ...], dtype: type) -> None:
     array = aligned_empty(shape, dtype)
     assert array.shape == shape
     assert array.dtype == dtype
-    assert array.ctypes.data % ALIGNMENT == 0
+    assert array.size == 0 or array.ctypes.data % ALIGNMENT == 0
     assert array.flags.c_contiguous
     array[...] = 1
     assert (array == 1).all()
@@ -63,7 +53,7 @@ def test_a_transaction_shows_its_writes_to_itself_alone() -> None:
     assert state.variables["v"] == 2.0
 
 
-# --- runs as transactions ---------------------------------------------------------------------------------------------------
+# --- runs as transactions -----------------------------------------------------------------------------------
 
 
 def test_a_failing_run_changes_no_variable(backend: str) -> None:
@@ -151,7 +141,7 @@ def test_updates_of_a_fed_variable_are_refused(backend: str) -> None:
     grow = v.assign_add(1.0)
     with tf.Session() as sess:
         sess.run(v.initializer)
-        with pytest.raises(tf.errors.InvalidArgumentError, match="was passed float from Variable:0 incompatible with expected"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="was passed float from Variable:0 incompatible"):
             sess.run(grow, {v: 5.0})
 
 
@@ -165,7 +155,7 @@ def test_initialisation_is_told(backend: str) -> None:
         assert sess.run(told) == [True, True]
 
 
-# --- random numbers ------------------------------------------------------------------------------------------------------------
+# --- random numbers -----------------------------------------------------------------------------------------
 
 
 def test_random_numbers_are_philoxs(backend: str) -> None:
@@ -216,7 +206,7 @@ def test_without_seeds_sessions_differ(backend: str) -> None:
         assert not np.array_equal(first, two.run(noise))
 
 
-# --- branches -------------------------------------------------------------------------------------------------------------------
+# --- branches -----------------------------------------------------------------------------------------------
 
 
 def test_only_the_taken_branch_runs(backend: str) -> None:
@@ -272,7 +262,7 @@ def test_a_value_of_the_branch_not_taken_cannot_be_fetched(backend: str) -> None
             sess.run(inside[0], {p: False})
 
 
-# --- what runs in Python -----------------------------------------------------------------------------------------------------------
+# --- what runs in Python ------------------------------------------------------------------------------------
 
 
 def test_print(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,9 +302,10 @@ def test_python_beside_compiled_code(backend: str, capsys: pytest.CaptureFixture
     told = tf.Print(loss, [loss, v], "loss ")
     with tf.Session() as sess:
         sess.run(v.initializer)
+        compiled = len(sess._machine.sources)
         results = sess.run([told, loss, train, x, "Variable/read:0"], {x: [1.0, 2.0]})
         assert [np.asarray(r).tolist() for r in results] == [6.0, 6.0, 1.5, [1, 2], 2.0]
         assert capsys.readouterr().err == "loss [6][2]\n"
         if backend == "compiled":
-            assert len(sess._machine.sources) == 1
+            assert len(sess._machine.sources) == compiled + 1
         assert sess.run(v) == 1.5

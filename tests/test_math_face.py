@@ -12,6 +12,8 @@ import tfgraph as tf
 from tests._evaluate import reference
 from tfgraph.errors import ShapeError
 from tfgraph.opdef import Array, Call
+from tfgraph.ops import functions
+from tfgraph.ops import math as arithmetic
 
 
 def nodes_of(build: Callable[..., Any]) -> list[tuple[str, str]]:
@@ -205,6 +207,13 @@ def test_powers_of_integers() -> None:
     x = tf.constant([2, 3])
     with pytest.raises(ShapeError, match="Integers to negative integer powers are not allowed"):
         reference([x ** tf.constant([1, -1])], {})
+
+
+def test_types_that_only_old_graphs_use() -> None:
+    x, y, t = tf.constant([-7, 7]), tf.constant([2, 2]), tf.constant([0.5, 4.0])
+    made = [arithmetic.div(x, y), arithmetic.mod(x, y), arithmetic.div(t, t), arithmetic.add_v2(t, t), functions.inv(t)]
+    assert [r.tolist() for r in reference(made, {})] == [[-3, 3], [-1, 1], [1, 1], [1, 8], [2, 0.25]]
+    assert [t.op.type for t in made] == ["Div", "Mod", "Div", "AddV2", "Inv"]
 
 
 # --- gradients at kinks, ties and singular points ------------------------------------------------------------------------

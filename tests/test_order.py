@@ -11,11 +11,7 @@ from hypothesis import strategies as st
 import tfgraph as tf
 from tfgraph.order import execution_order
 
-
-@pytest.fixture(autouse=True)
-def graph():
-    with tf.Graph().as_default() as graph:
-        yield graph
+pytestmark = pytest.mark.usefixtures("graph")
 
 
 def names(order: list[tf.Operation]) -> list[str]:
@@ -131,8 +127,9 @@ def test_thousands_of_operations_take_little_time() -> None:
     for _ in range(1000):
         x, y = y, tf.add(x, y)
         x = tf.negative(x)
-    execution_order([x, y], [], [])
-    start = time.perf_counter()
-    order = execution_order([x, y], [], [])
-    assert len(order) >= 2000
-    assert time.perf_counter() - start < 0.25  # 0.02 s on an idle machine
+    durations = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert len(execution_order([x, y], [], [])) >= 2000
+        durations.append(time.perf_counter() - start)
+    assert min(durations) < 0.05  # 0.01 s on an idle machine

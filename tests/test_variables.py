@@ -27,7 +27,7 @@ def nodes(graph: tf.Graph) -> list[tuple[str, str]]:
     return [(op.name, op.type) for op in graph.get_operations()]
 
 
-# --- what a variable is -------------------------------------------------------------------------------------------------
+# --- what a variable is -----------------------------------------------------------------------------------------------
 
 
 def test_nodes_of_a_variable(graph: tf.Graph) -> None:
@@ -43,7 +43,12 @@ def test_nodes_of_a_variable(graph: tf.Graph) -> None:
         ("w/Assign", "Assign"),
         ("w/read", "Identity"),
     ]
-    assert (v.name, v.op.name, v.initializer.name, v.value().name) == ("Variable:0", "Variable", "Variable/Assign", "Variable/read:0")
+    assert (v.name, v.op.name, v.initializer.name, v.value().name) == (
+        "Variable:0",
+        "Variable",
+        "Variable/Assign",
+        "Variable/read:0",
+    )
     assert v.dtype.name == "float32_ref"
     assert v.initial_value.op.name == "Variable/initial_value"
     assert w.get_shape().as_list() == [2]
@@ -54,8 +59,32 @@ def test_nodes_of_a_variable(graph: tf.Graph) -> None:
 
 def test_variables_behave_like_tensors(backend: str) -> None:
     v, w = tf.Variable([1.0, 2.0, 3.0]), tf.Variable([2.0, 2.0, 2.0])
-    results = [v + 1.0, 1.0 - v, v * w, w / v, v**2.0, -v, abs(v), v[1:], v > 1.5, np.float32([1, 1, 1]) * v, tf.matmul([v], [[x] for x in (1.0, 1.0, 1.0)])]
-    expected = [[2, 3, 4], [0, -1, -2], [2, 4, 6], [2, 1, 2 / 3], [1, 4, 9], [-1, -2, -3], [1, 2, 3], [2, 3], [False, True, True], [1, 2, 3], [[6]]]
+    results = [
+        v + 1.0,
+        1.0 - v,
+        v * w,
+        w / v,
+        v**2.0,
+        -v,
+        abs(v),
+        v[1:],
+        v > 1.5,
+        np.float32([1, 1, 1]) * v,
+        tf.matmul([v], [[x] for x in (1.0, 1.0, 1.0)]),
+    ]
+    expected = [
+        [2, 3, 4],
+        [0, -1, -2],
+        [2, 4, 6],
+        [2, 1, 2 / 3],
+        [1, 4, 9],
+        [-1, -2, -3],
+        [1, 2, 3],
+        [2, 3],
+        [False, True, True],
+        [1, 2, 3],
+        [[6]],
+    ]
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         for found, wanted in zip(sess.run(results), expected, strict=True):
@@ -82,7 +111,9 @@ def test_collections_and_trainable() -> None:
 def test_constructor_errors() -> None:
     with pytest.raises(ValueError, match=r"initial_value must be specified\."):
         tf.Variable()
-    with pytest.raises(ValueError, match=r'initial_value must have a shape specified: Tensor\("Placeholder:0", dtype=float32\)'):
+    with pytest.raises(
+        ValueError, match=r'initial_value must have a shape specified: Tensor\("Placeholder:0", dtype=float32\)'
+    ):
         tf.Variable(tf.placeholder(tf.float32))
     with pytest.raises(ValueError, match="The `constraint` argument must be a callable"):
         tf.Variable(1.0, constraint=3)
@@ -96,7 +127,7 @@ def test_initial_value_from_a_function(graph: tf.Graph, backend: str) -> None:
         assert v.eval().tolist() == [3.0, 3.0]
 
 
-# --- initialisation -----------------------------------------------------------------------------------------------------
+# --- initialisation ---------------------------------------------------------------------------------------------------
 
 
 def test_initializers() -> None:
@@ -124,7 +155,7 @@ def test_which_variables_are_initialized(backend: str) -> None:
     a, b = tf.Variable(1.0, name="a"), tf.Variable(2.0, name="b")
     tests = [tf.is_variable_initialized(a), tf.is_variable_initialized(b)]
     missing = tf.report_uninitialized_variables()
-    assert missing.name == "report_uninitialized_variables/_SelectNames:0" or missing.dtype is tf.string
+    assert missing.dtype is tf.string
     with tf.Session() as sess:
         assert sess.run(tests) == [False, False]
         assert sess.run(missing).tolist() == [b"a", b"b"]
@@ -161,7 +192,7 @@ def test_load_needs_a_session() -> None:
         tf.Variable(1.0).load(2.0)
 
 
-# --- assignment ---------------------------------------------------------------------------------------------------------
+# --- assignment -------------------------------------------------------------------------------------------------------
 
 
 def test_assignments(backend: str) -> None:
@@ -194,7 +225,10 @@ def test_assignments_chain(backend: str) -> None:
 
 def test_assignment_errors(backend: str) -> None:
     v, x = tf.Variable([1.0, 2.0]), tf.placeholder(tf.float32, [None])
-    with pytest.raises(ValueError, match=r"Dimension 0 in both shapes must be equal, but are 2 and 3\. Shapes are \[2\] and \[3\]\. for 'Assign'"):
+    with pytest.raises(
+        ValueError,
+        match=r"Dimension 0 in both shapes must be equal, but are 2 and 3\. Shapes are \[2\] and \[3\]\. for 'Assign'",
+    ):
         v.assign([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="Shapes must be equal rank, but are 1 and 0"):
         v.assign_add(1.0)
@@ -205,7 +239,10 @@ def test_assignment_errors(backend: str) -> None:
     late = v.assign(x)
     with tf.Session() as sess:
         sess.run(v.initializer)
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"Assign requires shapes of both tensors to match\. lhs shape= \[2\] rhs shape= \[3\]"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError,
+            match=r"Assign requires shapes of both tensors to match\. lhs shape= \[2\] rhs shape= \[3\]",
+        ):
             sess.run(late, {x: [1.0, 2.0, 3.0]})
         assert sess.run(late, {x: [3.0, 4.0]}).tolist() == [3.0, 4.0]
 
@@ -245,7 +282,7 @@ def test_scattered_updates(backend: str) -> None:
         tf.scatter_add(v, [0], [[1.0, 2.0, 3.0]])
 
 
-# --- variable scopes ----------------------------------------------------------------------------------------------------
+# --- variable scopes --------------------------------------------------------------------------------------------------
 
 
 def test_get_variable_nodes(graph: tf.Graph) -> None:
@@ -287,25 +324,34 @@ def test_default_names_of_scopes() -> None:
     for _ in range(2):
         with tf.variable_scope(None, default_name="dense") as scope:
             names.append((scope.name, tf.get_variable("kernel", []).name))
-    with tf.variable_scope("outer"):
-        with tf.variable_scope(None, "dense") as scope:
-            names.append((scope.name, tf.get_variable("kernel", []).name))
+    with tf.variable_scope("outer"), tf.variable_scope(None, "dense") as scope:
+        names.append((scope.name, tf.get_variable("kernel", []).name))
     assert names == [("dense", "dense/kernel:0"), ("dense_1", "dense_1/kernel:0"), ("outer/dense", "outer/dense/kernel:0")]
 
 
 def test_reuse() -> None:
     with tf.variable_scope("a"):
         first = tf.get_variable("w", [2])
-        with pytest.raises(ValueError, match=r"Variable a/w already exists, disallowed\. Did you mean to set reuse=True or reuse=tf\.AUTO_REUSE in VarScope\? Originally defined at:") as caught:
+        with pytest.raises(
+            ValueError,
+            match=r"Variable a/w already exists, disallowed\. Did you mean to set reuse=True or reuse=tf\.AUTO_REUSE in "
+            r"VarScope\? Originally defined at:",
+        ) as caught:
             tf.get_variable("w", [2])
         assert "test_variables.py" in str(caught.value)
         tf.get_variable_scope().reuse_variables()
         assert tf.get_variable("w", [2]) is first
     with tf.variable_scope("a", reuse=True):
         assert tf.get_variable("w") is first
-        with pytest.raises(ValueError, match=r"Variable a/missing does not exist, or was not created with tf\.get_variable\(\)\. Did you mean to set reuse=tf\.AUTO_REUSE in VarScope\?"):
+        with pytest.raises(
+            ValueError,
+            match=r"Variable a/missing does not exist, or was not created with tf\.get_variable\(\)\. Did you mean to set "
+            r"reuse=tf\.AUTO_REUSE in VarScope\?",
+        ):
             tf.get_variable("missing", [2])
-        with pytest.raises(ValueError, match=r"Trying to share variable a/w, but specified shape \(3,\) and found shape \(2,\)\."):
+        with pytest.raises(
+            ValueError, match=r"Trying to share variable a/w, but specified shape \(3,\) and found shape \(2,\)\."
+        ):
             tf.get_variable("w", [3])
         with pytest.raises(ValueError, match="specified dtype int32 and found dtype float32_ref"):
             tf.get_variable("w", [2], dtype=tf.int32)
@@ -355,7 +401,9 @@ def test_scope_errors() -> None:
 
 
 def test_scopes_hand_on_their_defaults(backend: str) -> None:
-    with tf.variable_scope("s", initializer=tf.constant_initializer(2.0), regularizer=lambda v: tf.reduce_sum(v * v), dtype=tf.float64):
+    with tf.variable_scope(
+        "s", initializer=tf.constant_initializer(2.0), regularizer=lambda v: tf.reduce_sum(v * v), dtype=tf.float64
+    ):
         a = tf.get_variable("a", [3])
         with tf.variable_scope("t"):
             b = tf.get_variable("b", [2], initializer=tf.constant_initializer(3.0), regularizer=tf.no_regularizer)
@@ -385,7 +433,7 @@ def test_custom_getters() -> None:
     assert tf.trainable_variables() == []
 
 
-# --- initial values -------------------------------------------------------------------------------------------------------
+# --- initial values ---------------------------------------------------------------------------------------------------
 
 
 def test_fans_and_limits(backend: str) -> None:
@@ -394,7 +442,9 @@ def test_fans_and_limits(backend: str) -> None:
     uniform = tf.get_variable("a", shape, initializer=tf.glorot_uniform_initializer(seed=1))
     normal = tf.get_variable("b", shape, initializer=tf.glorot_normal_initializer(seed=2))
     he = tf.get_variable("c", shape, initializer=tf.variance_scaling_initializer(2.0, seed=3))
-    plain = tf.get_variable("d", shape, initializer=tf.initializers.variance_scaling(1.0, "fan_out", "untruncated_normal", seed=4))
+    plain = tf.get_variable(
+        "d", shape, initializer=tf.initializers.variance_scaling(1.0, "fan_out", "untruncated_normal", seed=4)
+    )
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         a, b, c, d = (v.astype(np.float64) for v in sess.run([uniform, normal, he, plain]))

@@ -4,11 +4,13 @@ This module only gathers the public names. Arithmetic, reductions and matrices a
 layers in `nn`, variables in `variables`, `variable_scope` and `state`, training in `train`, sessions in `runtime`.
 """
 
+# ruff: noqa: F401, F403 (every import here is for the users of this module)
+
 from __future__ import annotations
 
 from . import errors, initializers, losses, nn, train
-from .array import *  # noqa: F403
-from .control_flow import *  # noqa: F403
+from .array import *
+from .control_flow import *
 from .convert import constant, convert_to_tensor
 from .dtypes import (
     DType,
@@ -28,12 +30,12 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool
 from .errors import OpError
-from .gradients import *  # noqa: F403
+from .gradients import *
 from .graph import Graph, get_default_graph, get_default_session, reset_default_graph
-from .initializers import *  # noqa: F403
+from .initializers import *
 from .keys import GraphKeys
-from .math import *  # noqa: F403
-from .random import *  # noqa: F403
+from .math import *
+from .random import *
 from .runtime import (
     ConfigProto,
     GPUOptions,
@@ -45,9 +47,9 @@ from .runtime import (
     Session,
 )
 from .shapes import Dimension, TensorShape
-from .state import *  # noqa: F403
+from .state import *
 from .tensor import Operation, Tensor
-from .variable_scope import *  # noqa: F403
+from .variable_scope import *
 from .variables import Variable
 
 half, double = float16, float64

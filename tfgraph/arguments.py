@@ -40,7 +40,9 @@ def bind(op: OpDef, inputs: Sequence[Any], attrs: Mapping[str, Any], convert: Co
     return flat, bound
 
 
-def _settle_from_tensors(op: OpDef, attr: str, inputs: Sequence[Any], bound: dict[str, Any], settled: dict[str, str]) -> None:
+def _settle_from_tensors(
+    op: OpDef, attr: str, inputs: Sequence[Any], bound: dict[str, Any], settled: dict[str, str]
+) -> None:
     for arg, value in zip(op.inputs, inputs, strict=True):
         if arg.type_attr == attr and arg.count_attr is None and hasattr(value, "dims"):
             _check_allowed(op, attr, value.dtype.base_dtype, arg.name)
@@ -130,7 +132,9 @@ def _bind_list(
         found = tensor.dtype.base_dtype
         if wanted is not None and found != wanted:
             types = ", ".join(v.dtype.name if hasattr(v, "dtype") else type(v).__name__ for v in values)
-            raise TypeError(f"Tensors in list passed to '{arg.name}' of '{op.type}' Op have types [{types}] that don't all match.")
+            raise TypeError(
+                f"Tensors in list passed to '{arg.name}' of '{op.type}' Op have types [{types}] that don't all match."
+            )
         if arg.type_attr is not None and wanted is None:
             bound[arg.type_attr] = found
             settled[arg.type_attr] = arg.name

@@ -26,12 +26,13 @@ from .indexing import (
     scatter_nd,
     segment_sum,
     slice,
-    slice_by_key,
     strided_slice,
     unsorted_segment_sum,
     where,
 )
-from .joining import auto_pack, concat, split, stack, unstack
+from .indexing import slice_by_key as slice_by_key
+from .joining import auto_pack as auto_pack
+from .joining import concat, split, stack, unstack
 from .placeholders import (
     check_numerics,
     ensure_shape,
@@ -58,9 +59,6 @@ from .shaping import (
     tile,
     transpose,
 )
-
-# used by conversions and operators, not part of TensorFlow's names
-INTERNAL = (auto_pack, slice_by_key)
 
 __all__ = [
     "batch_to_space",

@@ -157,9 +157,9 @@ def tuple(tensors: Sequence[Any], name: str | None = None, control_inputs: Seque
 
 def with_dependencies(dependencies: Sequence[Any], output_tensor: Any, name: str | None = None) -> Tensor:
     """`output_tensor`, available only after `dependencies` have run."""
-    with name_scope(name, "control_dependency", [*dependencies, output_tensor]) as scope:
-        with colocate_with(output_tensor), control_dependencies(dependencies):
-            return identity(to_tensor(output_tensor), name=scope)
+    scope_of_both = name_scope(name, "control_dependency", [*dependencies, output_tensor])
+    with scope_of_both as scope, colocate_with(output_tensor), control_dependencies(dependencies):
+        return identity(to_tensor(output_tensor), name=scope)
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------
@@ -225,9 +225,11 @@ class Branch:
             return nest.map_structure(self._result, result)
 
     def _result(self, value: Any) -> Tensor:
-        if isinstance(value, Operation):
-            return self.routed(with_dependencies([value], self.pivot))
-        return self.routed(to_tensor(value))
+        tensor = with_dependencies([value], self.pivot) if isinstance(value, Operation) else to_tensor(value)
+        result = self.routed(tensor)
+        if self.outer is not None:
+            self.outer._inside[result] = result  # the Merge that takes it is in the outer branch
+        return result
 
 
 def cond(
@@ -246,10 +248,10 @@ def cond(
     be called, ValueError where the results do not fit together.
     """
     true_fn, false_fn = true_fn or fn1, false_fn or fn2
-    for label, function in (("true_fn", true_fn), ("false_fn", false_fn)):
-        if not callable(function):
-            raise TypeError(f"{label} must be callable.")
-    assert true_fn is not None and false_fn is not None
+    if not callable(true_fn):
+        raise TypeError("true_fn must be callable.")
+    if not callable(false_fn):
+        raise TypeError("false_fn must be callable.")
     with name_scope(name, "cond", [pred]):
         if isinstance(pred, bool):
             raise TypeError("pred must not be a Python bool")
@@ -317,9 +319,7 @@ def case(
 def _chain(predicates: Sequence[Any], functions: Sequence[Any], default: Callable[[], Any], strict: bool) -> Any:
     if not predicates:
         return default()
-    return cond(
-        predicates[0], functions[0], lambda: _chain(predicates[1:], functions[1:], default, strict), strict=strict
-    )
+    return cond(predicates[0], functions[0], lambda: _chain(predicates[1:], functions[1:], default, strict), strict=strict)
 
 
 def _case_checks(predicates: Sequence[Tensor], exclusive: bool, required: bool) -> list[Operation]:

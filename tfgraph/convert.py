@@ -15,15 +15,15 @@ from .shapes import Dimension, TensorShape, as_shape
 from .tensor import Tensor
 
 
-@primitive("Const", "-> output: dtype", "const", lambda call: [np.shape(call.attr("value"))], value=REQUIRED, dtype=dtypes.ALL)
+@primitive(
+    "Const", "-> output: dtype", "const", lambda call: [np.shape(call.attr("value"))], value=REQUIRED, dtype=dtypes.ALL
+)
 def const_op(call: Call) -> np.ndarray:
     """A constant array."""
     return call.attr("value")
 
 
-def constant(
-    value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False
-) -> Tensor:
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False) -> Tensor:
     """A constant tensor of `value`, reshaped or filled to `shape`.
 
     ValueError for None, a ragged list or too many elements; TypeError if `value` does not fit `dtype`.
@@ -70,13 +70,18 @@ def as_array(value: Any, dtype: DType | None = None) -> np.ndarray:
     python_value = not isinstance(value, (np.ndarray, np.generic))
     if python_value and dtype is not None:
         _check_python_value(value, dtype)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"Argument must be a dense tensor: {value} - {error}") from None
     if array.dtype == object and python_value and not _all_text(array):
         if any(isinstance(v, Dimension) for v in array.reshape(-1)):
             return as_array(_sizes_of(array), dtype)
         if any(v is None for v in array.reshape(-1)):
             raise ValueError("None values not supported.")
-        raise ValueError(f"Argument must be a dense tensor: {value} - got shape {list(array.shape)}, but wanted a rectangular one.")
+        raise ValueError(
+            f"Argument must be a dense tensor: {value} - got shape {list(array.shape)}, but wanted a rectangular one."
+        )
     if dtype is None:
         dtype = _natural_dtype(array, python_value)
     if dtype.base_dtype == dtypes.string:
@@ -103,7 +108,7 @@ def _natural_dtype(array: np.ndarray, python_value: bool) -> DType:
         if array.dtype == np.float64:
             return dtypes.float32
         if array.dtype == np.int64:
-            fits = array.size == 0 or (-(2**31) <= int(array.min()) and int(array.max()) < 2**31)
+            fits = array.size == 0 or (int(array.min()) >= -(2**31) and int(array.max()) < 2**31)
             return dtypes.int32 if fits else dtypes.int64
     return as_dtype(array.dtype)
 
@@ -160,7 +165,9 @@ def to_tensor(value: Any, dtype: DType | None = None, name: str | None = None, a
         value = value._as_tensor(as_ref)
     if isinstance(value, Tensor):
         if dtype is not None and not dtype.is_compatible_with(value.dtype):
-            raise ValueError(f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype {value.dtype.name}: {str(value)!r}")
+            raise ValueError(
+                f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype {value.dtype.name}: {str(value)!r}"
+            )
         return value
     if isinstance(value, (list, tuple)) and _holds_tensor(value):
         from .array import auto_pack
@@ -171,13 +178,15 @@ def to_tensor(value: Any, dtype: DType | None = None, name: str | None = None, a
 
 def _holds_tensor(values: Sequence[Any]) -> bool:
     return any(
-        hasattr(v, "dims") or hasattr(v, "_as_tensor") or (isinstance(v, (list, tuple)) and _holds_tensor(v))
-        for v in values
+        hasattr(v, "dims") or hasattr(v, "_as_tensor") or (isinstance(v, (list, tuple)) and _holds_tensor(v)) for v in values
     )
 
 
-def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None, preferred_dtype: Any = None) -> Tensor:
-    """`value` as a Tensor. `preferred_dtype` is used where `value` can be converted to it."""
+def convert_to_tensor(
+    value: Any, dtype: Any = None, name: str | None = None, preferred_dtype: Any = None, dtype_hint: Any = None
+) -> Tensor:
+    """`value` as a Tensor. `preferred_dtype` (or `dtype_hint`) is used where `value` can be converted to it."""
+    preferred_dtype = dtype_hint if preferred_dtype is None else preferred_dtype
     if dtype is None and preferred_dtype is not None:
         try:
             return to_tensor(value, as_dtype(preferred_dtype), name)

@@ -127,7 +127,7 @@ class _Walk:
         for operation in self.on_path:
             for tensor in self._followed(operation):
                 self.pending[tensor.op] += 1
-        self.stops = {op for op in (x.op for x in xs) if not any(self._followed(op))} | {t.op for t in stops}
+        self.stops = {op for op in (x.op for x in xs) if not self._followed(op)} | {t.op for t in stops}
         self.contributions: dict[Tensor, list[Tensor]] = {}
 
     def _followed(self, operation: Operation) -> list[Tensor]:
@@ -161,9 +161,7 @@ class _Walk:
 
     def _visit(self, operation: Operation) -> None:
         """Sum what arrived at the outputs of `operation` and pass its gradient on to its inputs."""
-        dys: list[Tensor | None] = [
-            self._summed(y) if self.contributions.get(y) else None for y in operation.outputs
-        ]
+        dys: list[Tensor | None] = [self._summed(y) if self.contributions.get(y) else None for y in operation.outputs]
         if operation in self.stops or not operation.inputs or all(dy is None for dy in dys):
             return
         rule = operation.opdef.gradient_rule

@@ -20,6 +20,7 @@ from .source import user_frames
 from .tensor import Operation, Tensor
 
 _VALID_OP = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
+_SHAPE_ARGUMENTS = frozenset(("shape", "dims", "output_shape"))
 _VALID_SCOPE = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
 
 
@@ -41,6 +42,7 @@ class Graph:
         self._version = 0
         self.context: Any = None  # the tf.cond branch being built (control_flow.Branch)
         self.seed: int | None = None
+        self.seeds_given = 0  # to random ops that had none of their own
         self._lock = threading.RLock()
 
     # --- operations -----------------------------------------------------------------------------------------------
@@ -143,7 +145,8 @@ class Graph:
             dims = list(op.shape(Call(op, inputs, attrs)))
         except ShapeError as error:
             shapes = ", ".join(show(t.dims) for t in inputs)
-            raise ValueError(f"{error.build} for '{name}' (op: '{op.type}') with input shapes: {shapes}.") from None
+            told = f"{error.build} for '{name}' (op: '{op.type}') with input shapes: {shapes}{_known_inputs(op, inputs)}."
+            raise ValueError(told) from None
         count = sum(1 if o.count_attr is None else attrs[o.count_attr] for o in op.outputs)
         return dims[:1] * count if len(dims) < count else dims[:count]
 
@@ -192,7 +195,7 @@ class Graph:
             obj = obj._as_graph_element()
         if isinstance(obj, str):
             return self._by_text(obj, allow_tensor, allow_operation)
-        if isinstance(obj, Tensor) and allow_tensor or isinstance(obj, Operation) and allow_operation:
+        if (isinstance(obj, Tensor) and allow_tensor) or (isinstance(obj, Operation) and allow_operation):
             if obj.graph is not self:
                 what = "Tensor" if isinstance(obj, Tensor) else "Operation"
                 shown = obj if isinstance(obj, Tensor) else repr(obj)
@@ -252,9 +255,9 @@ class Graph:
     @contextmanager
     def name_scope(self, name: str | None) -> Iterator[str]:
         """Nest names under `name` (made unique); a name that ends in "/" re-enters that scope, None leaves all."""
-        if name:
-            if isinstance(name, str) and not _VALID_SCOPE.match(name) or (not self._scope and not _VALID_OP.match(name)):
-                raise ValueError(f"'{name}' is not a valid scope name")
+        pattern = _VALID_SCOPE if self._scope else _VALID_OP
+        if name and not pattern.match(name):
+            raise ValueError(f"'{name}' is not a valid scope name")
         outer = self._scope
         if not name:
             inner = ""
@@ -383,6 +386,19 @@ class Graph:
         assert definition is not None
         unique = self.unique_name(name) if not name.endswith("/") else name.rstrip("/")
         return self.add_operation(definition, (), {"value": array, "dtype": as_dtype(dtype)}, unique).outputs[0]
+
+
+def _known_inputs(op: OpDef, inputs: Sequence[Tensor]) -> str:
+    """What an error about shapes adds on the values of the static arguments."""
+    told = ""
+    for i, (arg, tensor) in enumerate(zip(op.inputs, inputs, strict=False)):
+        value = tensor.known() if arg.name in op.static else None
+        if value is not None and arg.name in _SHAPE_ARGUMENTS:
+            sizes = ",".join("?" if v is None or v == -1 else str(v) for v in value.reshape(-1).tolist())
+            told += f" and with input tensors computed as partial shapes: input[{i}] = [{sizes}]"
+        elif value is not None:
+            told += f" and with computed input tensors: input[{i}] = <{' '.join(map(str, value.reshape(-1).tolist()))}>"
+    return told
 
 
 class _Controls:

@@ -22,6 +22,8 @@ from .shaping import reshape, shape, squeeze
 
 newaxis = None
 
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
 
 def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Any:
     """The block of `input_` that starts at `begin` and has the given `size`; -1 takes the rest of a dimension."""
@@ -92,7 +94,7 @@ class _Spec:
         self.begin: list[Any] = []
         self.end: list[Any] = []
         self.strides: list[Any] = []
-        self.masks = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
+        self.masks: dict[str, Any] = dict.fromkeys(MASKS, 0)
         self.dtype = int32
 
     def take(self, item: Any) -> None:

@@ -36,7 +36,8 @@ def rebuild(structure: Any, parts: Iterable[Any]) -> Any:
     """One level of `structure` with other parts."""
     if isinstance(structure, Mapping):
         by_key = dict(zip(_keys(structure), parts, strict=True))
-        return type(structure)((key, by_key[key]) for key in structure)
+        kind: Any = type(structure)
+        return kind((key, by_key[key]) for key in structure)
     if hasattr(structure, "_fields"):
         return type(structure)(*parts)
     return type(structure)(parts)

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import DType, as_dtype
-from .dtypes import string as string_type
+from .dtypes import DType, as_dtype, string
 from .shapes import TensorShape
 
 PRODUCER = 38  # the GraphDef version that TensorFlow 1.14 writes
@@ -143,7 +142,7 @@ def _shape(sizes: Any, protos: Any) -> Any:
 def _tensor(array: np.ndarray, dtype: DType, protos: Any) -> Any:
     """A TensorProto; numbers as their bytes, strings one by one."""
     message = protos.TensorProto(dtype=dtype.enum, tensor_shape=_shape(array.shape, protos))
-    if dtype == string_type:
+    if dtype == string:
         message.string_val.extend(v if isinstance(v, bytes) else str(v).encode() for v in array.reshape(-1))
     else:
         message.tensor_content = np.ascontiguousarray(array, dtype.as_numpy_dtype).tobytes()

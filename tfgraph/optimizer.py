@@ -159,9 +159,7 @@ class Optimizer:
         try:
             return to_tensor(grad, None if hasattr(grad, "dims") else variable.dtype.base_dtype)
         except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"Gradient must be convertible to a Tensor or IndexedSlices, or None: {grad}"
-            ) from error
+            raise TypeError(f"Gradient must be convertible to a Tensor or IndexedSlices, or None: {grad}") from error
 
     # --- what subclasses define ---------------------------------------------------------------------------------------
 
@@ -185,12 +183,12 @@ class Optimizer:
     # --- scalars ------------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _value(setting: Any) -> Any:
+    def _call_if_callable(setting: Any) -> Any:
         """A setting, called if it is a function."""
         return setting() if callable(setting) else setting
 
     def _scalar(self, setting: Any, name: str) -> Tensor:
-        return to_tensor(self._value(setting), name=name)
+        return to_tensor(self._call_if_callable(setting), name=name)
 
     @staticmethod
     def _like(scalar: Any, var: Variable) -> Tensor:
@@ -236,9 +234,7 @@ class Optimizer:
     def _get_or_make_slot_with_initializer(
         self, var: Variable, initializer: Any, shape: Any, dtype: DType, slot_name: str, op_name: str
     ) -> Variable:
-        return self._slot_of(
-            var, slot_name, lambda: create_slot_with_initializer(var, initializer, shape, dtype, op_name)
-        )
+        return self._slot_of(var, slot_name, lambda: create_slot_with_initializer(var, initializer, shape, dtype, op_name))
 
     def _zeros_slot(self, var: Variable, slot_name: str, op_name: str) -> Variable:
         return self._slot_of(var, slot_name, lambda: create_zeros_slot(var, op_name))

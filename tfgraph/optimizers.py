@@ -114,7 +114,7 @@ class AdamOptimizer(_ScalarOptimizer):
     def _create_slots(self, var_list: Sequence[Variable]) -> None:
         first = min(var_list, key=lambda v: v.name)
         for name in ("beta1", "beta2"):
-            initial = self._value(self._settings[name])
+            initial = self._call_if_callable(self._settings[name])
             self._create_non_slot_variable(initial, name + "_power", colocate_with=first)
         for var in var_list:
             self._zeros_slot(var, "m", self._name)
@@ -178,9 +178,7 @@ class RMSPropOptimizer(_ScalarOptimizer):
         centered: bool = False,
         name: str = "RMSProp",
     ) -> None:
-        super().__init__(
-            use_locking, name, learning_rate=learning_rate, decay=decay, momentum=momentum, epsilon=epsilon
-        )
+        super().__init__(use_locking, name, learning_rate=learning_rate, decay=decay, momentum=momentum, epsilon=epsilon)
         self._centered = centered
 
     def _create_slots(self, var_list: Sequence[Variable]) -> None:
@@ -360,8 +358,7 @@ class AdagradDAOptimizer(_ScalarOptimizer):
     ) -> None:
         if initial_gradient_squared_accumulator_value <= 0.0:
             raise ValueError(
-                "initial_gradient_squared_accumulator_value must be positive: "
-                f"{initial_gradient_squared_accumulator_value}"
+                f"initial_gradient_squared_accumulator_value must be positive: {initial_gradient_squared_accumulator_value}"
             )
         super().__init__(use_locking, name, learning_rate=learning_rate)
         self._initial = initial_gradient_squared_accumulator_value
@@ -371,7 +368,7 @@ class AdagradDAOptimizer(_ScalarOptimizer):
 
     def _create_slots(self, var_list: Sequence[Variable]) -> None:
         for var in var_list:
-            options = {"dtype": var.dtype.base_dtype, "shape": var.get_shape()}
+            options: dict[str, Any] = {"dtype": var.dtype.base_dtype, "shape": var.get_shape()}
             zeros, squares = constant(0.0, **options), constant(self._initial, **options)
             self._get_or_make_slot(var, zeros, "gradient_accumulator", self._name)
             self._get_or_make_slot(var, squares, "gradient_squared_accumulator", self._name)

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from .errors import InvalidArgumentError
+from .run_errors import at_node
 from .tensor import Operation, Tensor
 
 
-def execution_order(
-    fetches: Iterable[Tensor], targets: Iterable[Operation], feeds: Iterable[Tensor]
-) -> list[Operation]:
+def execution_order(fetches: Iterable[Tensor], targets: Iterable[Operation], feeds: Iterable[Tensor]) -> list[Operation]:
     """The ancestors of `fetches` and `targets`, cut at the fed tensors, in execution order.
 
     An operation that does not wait for a write goes before every write, so that a value fetched beside a training step
@@ -29,9 +28,8 @@ def execution_order(
     except networkx.NetworkXUnfeasible:
         cycle = networkx.find_cycle(needed)
         names = " -> ".join(op.name for op, _ in cycle)
-        raise InvalidArgumentError(
-            None, cycle[0][0], f"Graph is invalid, contains a cycle with {len(cycle)} nodes: {names}"
-        ) from None
+        text = f"Graph is invalid, contains a cycle with {len(cycle)} nodes: {names}"
+        raise at_node(InvalidArgumentError, cycle[0][0], text) from None
 
 
 def _priority(op: Operation) -> tuple[bool, int]:

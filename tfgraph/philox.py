@@ -57,9 +57,9 @@ def seeds_of(seed: int, seed2: int) -> Seeds:
 def get_seed(graph_seed: int | None, op_seed: int | None, fallback_op_seed: int) -> tuple[int | None, int | None]:
     """The attributes (seed, seed2) of a new op, or (None, None) if neither seed is set (write (0, 0) then).
 
-    `fallback_op_seed` serves as the op's seed where only the graph's is set. TensorFlow 2 in graph mode
-    counts these cases, per graph and from 0; TensorFlow 1 took the number of ops made in the graph so far.
-    Both give the same numbers each time a script builds the same graph.
+    `fallback_op_seed` serves as the op's seed where only the graph's is set. `tf.compat.v1` of TensorFlow 2
+    counts these cases, per graph and from 0, and so does this project; TensorFlow 1 took the number of ops
+    made in the graph so far. Both give the same numbers each time a script builds the same graph.
     """
     if graph_seed is None and op_seed is None:
         return None, None

@@ -25,10 +25,13 @@ def set_random_seed(seed: int | None) -> None:
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
     """The pair (graph seed, op seed) of a random op made now; (None, None) if nothing is to repeat.
 
-    Without a seed of its own, an op takes the number of operations in the graph so far.
+    Where only the graph's seed is set, the ops without one of their own are counted, from 0.
     """
     graph = get_default_graph()
-    return philox.get_seed(graph.seed, op_seed, graph._last_id)
+    count = graph.seeds_given
+    if graph.seed is not None and op_seed is None:
+        graph.seeds_given += 1
+    return philox.get_seed(graph.seed, op_seed, count)
 
 
 def seed_attributes(op_seed: int | None) -> dict[str, int]:

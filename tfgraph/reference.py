@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from .operators import Operators
 from .opdef import Call, Composite, Host, OpDef, Pointwise, Primitive, Reduction, Update, View
+from .operators import Operators
 from .scalar_math import NUMPY_MATH
 from .shapes import normalise_axis
 
@@ -26,7 +26,7 @@ def compute(op: OpDef, call: Call, inputs: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
-@lru_cache(maxsize=None)
+@cache
 def attribute_names(op: OpDef) -> tuple[str, ...]:
     """The attributes that a scalar body asks for by keyword."""
     parameters = inspect.signature(op.body).parameters.values()
@@ -60,7 +60,10 @@ def _result_dtypes(op: OpDef, call: Call, inputs: list[Any]) -> list[Any]:
 _FOLDS: dict[str, Callable[..., Any]] = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "all": np.all, "any": np.any,
 }  # fmt: skip
-_EMPTY = {"max": lambda d: -np.inf if d.kind == "f" else np.iinfo(d).min, "min": lambda d: np.inf if d.kind == "f" else np.iinfo(d).max}
+_EMPTY = {
+    "max": lambda d: -np.inf if d.kind == "f" else np.iinfo(d).min,
+    "min": lambda d: np.inf if d.kind == "f" else np.iinfo(d).max,
+}
 
 
 def _reduction(op: OpDef, call: Call, inputs: list[Any]) -> Any:

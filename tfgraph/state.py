@@ -14,7 +14,6 @@ from .graph import get_default_graph
 from .keys import GraphKeys
 from .opdef import Call, host
 from .ops import state
-from .ops.state import is_variable_initialized
 from .tensor import Operation, Tensor
 from .variables import Variable
 
@@ -82,9 +81,7 @@ all_variables = global_variables
 local_variables = _of_collection(GraphKeys.LOCAL_VARIABLES, "The local variables of the default graph")
 model_variables = _of_collection(GraphKeys.MODEL_VARIABLES, "The variables of the collection MODEL_VARIABLES")
 trainable_variables = _of_collection(GraphKeys.TRAINABLE_VARIABLES, "The variables that optimizers train")
-moving_average_variables = _of_collection(
-    GraphKeys.MOVING_AVERAGE_VARIABLES, "The variables that have a moving average"
-)
+moving_average_variables = _of_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, "The variables that have a moving average")
 
 
 # --- initialisation ---------------------------------------------------------------------------------------------------
@@ -108,6 +105,11 @@ def local_variables_initializer() -> Operation:
 initialize_all_variables = global_variables_initializer
 initialize_local_variables = local_variables_initializer
 initialize_variables = variables_initializer
+
+
+def is_variable_initialized(variable: Any) -> Tensor:
+    """A bool scalar: whether `variable` has a value in the session that runs this."""
+    return state.is_variable_initialized(variable)
 
 
 @host("_SelectNames", "mask: bool, names: string -> selected: string", lambda call: [(None,)])

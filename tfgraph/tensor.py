@@ -120,7 +120,9 @@ class Tensor(Operators, TensorLike):
         )
 
     def __len__(self) -> NoReturn:
-        raise TypeError(f"len is not well defined for symbolic Tensors. ({self.name}) Please call `x.shape` rather than `len(x)`.")
+        raise TypeError(
+            f"len is not well defined for symbolic Tensors. ({self.name}) Please call `x.shape` rather than `len(x)`."
+        )
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError(f"Cannot convert a symbolic Tensor ({self.name}) to a numpy array.")

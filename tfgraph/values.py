@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import ShapeError
 from .opdef import Array, Call
-from .shapes import Undecided, element_count
+from .shapes import Batch, Undecided, element_count
 
 # shapes, axes and permutations are short; longer values are data
 LIMIT = 1024
@@ -22,7 +22,7 @@ FOLLOWED = frozenset(
         "Add AddV2 Sub Mul FloorDiv FloorMod RealDiv Neg Maximum Minimum Abs Cast Identity Pack ConcatV2 Unpack Slice "
         "StridedSlice Reshape Squeeze ExpandDims Fill Range Prod Sum Max Min GatherV2 StopGradient Tile Transpose "
         "BroadcastTo Equal NotEqual Less LessEqual Greater GreaterEqual LogicalAnd LogicalOr LogicalNot Select "
-        "ZerosLike OnesLike Pad ReverseV2 ListDiff DynamicStitch InvertPermutation"
+        "ZerosLike OnesLike Pad ReverseV2 ListDiff DynamicStitch InvertPermutation _Copy"
     ).split()
 )
 
@@ -70,7 +70,8 @@ def evaluate(node: Any, inputs: list[Any], index: int) -> np.ndarray | None:
     from .reference import compute
 
     inputs = [np.asarray(v) for v in inputs]
-    if any(v.dtype == object for v in inputs):
+    symbolic = any(v.dtype == object for v in inputs)
+    if symbolic:
         # one array of sizes that are not numbers makes all of them objects, so that an op sees operands of one type
         inputs = [v.astype(object) for v in inputs]
     try:
@@ -78,7 +79,13 @@ def evaluate(node: Any, inputs: list[Any], index: int) -> np.ndarray | None:
             outputs = compute(node.opdef, Call(node.opdef, [Array(v) for v in inputs], node.attrs), inputs)
     except (TypeError, ValueError, Undecided, LookupError, IndexError, ArithmeticError, AttributeError, ShapeError):
         return None
-    return np.asarray(outputs[index])
+    result = np.asarray(outputs[index])
+    return _exact(result, node.outputs[index].dtype.as_numpy_dtype) if symbolic else result
+
+
+def _exact(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """`array` in its dtype if it holds numbers only."""
+    return array if any(v is None or isinstance(v, Batch) for v in array.reshape(-1).tolist()) else array.astype(dtype)
 
 
 def _of_shape(kind: str, dims: Any, dtype: Any) -> np.ndarray | None:
@@ -93,5 +100,5 @@ def _of_shape(kind: str, dims: Any, dtype: Any) -> np.ndarray | None:
     if exact:
         return np.asarray(values, dtype.as_numpy_dtype)
     array = np.empty(np.shape(values) if isinstance(values, list) else (), dtype=object)
-    array[...] = values if isinstance(values, list) else values
+    array[...] = values
     return array

@@ -23,9 +23,10 @@ TYPICAL_BATCH = 32  # what an unknown batch size counts as where work is cut int
 _ATOM = 15  # the binding strength of names and plain numbers
 
 # names that the templates of these kernels use for their own variables
-RESERVED = tuple(
-        "best at before candidate running fill order positions index first last failed value to from pieces blocks key"
-    .split())
+RESERVED = (
+    "best", "at", "before", "candidate", "running", "fill", "order", "positions", "index", "first", "last", "left", "right",
+    "failed", "value", "to", "from", "pieces", "blocks", "key",
+)  # fmt: skip
 
 
 def operand(scribe: Scribe, value: Value) -> str:

@@ -6,15 +6,15 @@ from typing import Any
 
 from ...shapes import element_count
 from ...windows import windows_2d
+from ..emitted import PLAIN, Emitted, Epilogue, Scratch
 from ..index import access_of
 from ..ir import Kernel, Node, Size
 from ..scalar import c_type, size_text
-from ..emitted import PLAIN, Emitted, Epilogue, Scratch
+from . import conv2d, matmul
 from .conv2d_window import Conv2DSpec
 from .matmul import MatMulSpec
 from .pointwise import header
 from .scribe import Scribe, index_text
-from . import conv2d, matmul
 
 # names that the templates give to operands, results and their own variables
 RESERVED = ("a", "b", "x", "w", "y", "dy", "dx", "dw", "scratch", "acc", "row", "column")

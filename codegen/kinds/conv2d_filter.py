@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...shapes import Batch
+from ..c_text import minus, plus, quotient, remainder, smaller, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
+from ..scalar import size_text
 from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, tile_cycles
-from ..tiles import Element, pack_functions, tile_function, vector_type
-from .conv2d_sweep import reaches
-from .conv2d_window import Conv2DSpec, Reach, Window, factor
+from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from .conv2d_sweep import panel_columns, reaches
+from .conv2d_window import Conv2DSpec, Reach, Window
 
 BLOCK_PIXELS = 384  # the dy of one panel stays in the first-level cache while all filter rows pass over it
 BLOCK_COLUMNS = 128
@@ -32,7 +34,6 @@ class FilterGradientPlan:
 
     element: Element
     tile: Tile
-    images: str
     down: Reach
     across: Reach
     channels: int
@@ -44,12 +45,9 @@ class FilterGradientPlan:
 
     c_type = property(lambda self: self.element.c_type)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
-    out_h = property(lambda self: self.down.out)
     out_w = property(lambda self: self.across.out)
     taps_h = property(lambda self: self.down.taps)
     taps_w = property(lambda self: self.across.taps)
-    block_rows = property(lambda self: self.window.block_rows)
-    row_blocks = property(lambda self: math.ceil(self.out_h / self.block_rows))
     column_blocks = property(lambda self: math.ceil(self.columns / self.block_columns))
     pixel_stride = property(lambda self: self.across.stride * self.channels)
     row_pitch = property(lambda self: self.down.stride * self.window.pitch)
@@ -57,6 +55,17 @@ class FilterGradientPlan:
     all_rows = property(lambda self: self.taps_h * self.taps_w * self.channels)
     walks_taps = property(lambda self: _walks_taps(self.across))
     packs = property(lambda self: self.columns != self.width)
+    packed_elements = property(lambda self: self.window.block_rows * self.out_w * self.width)
+    last_rows = property(lambda self: self.rows % self.tile.rows)
+    whole_rows = property(lambda self: self.rows - self.last_rows)
+    sums_pitch = property(lambda self: math.ceil(self.columns / self.width) * self.width)
+    share_elements = property(lambda self: self.all_rows * self.sums_pitch)
+    right_step = property(lambda self: self.width if self.packs else self.columns)
+    right_pitch = property(lambda self: self.out_w * self.right_step)
+    panel = property(lambda self: "0" if self.columns <= self.width else "panel")
+    panel_columns = property(lambda self: panel_columns(self.columns, self.width))
+    begin = property(lambda self: self.down.first_out("i", self.window.first_row))
+    end = property(lambda self: self.down.end_out("i", self.window.end_row))
 
     @property
     def rows(self) -> int:
@@ -64,57 +73,91 @@ class FilterGradientPlan:
         return self.channels if self.walks_taps else self.taps_w * self.channels
 
     @property
-    def last_rows(self) -> int:
-        return self.rows % self.tile.rows
+    def share_lines(self) -> tuple[str, ...]:
+        """C declarations that find the chunk's share and output channels."""
+        lines: tuple[str, ...] = ()
+        if self.shares > 1:
+            lines += (f"const int64_t share = {quotient('chunk', self.column_blocks)};",)
+        if self.column_blocks > 1:
+            digit = remainder("chunk", self.column_blocks) if self.shares > 1 else "chunk"
+            lines += (
+                f"const int64_t first_column = {times(digit, self.block_columns)};",
+                f"const int64_t end_column = {smaller(plus('first_column', self.block_columns), self.columns)};",
+            )
+        return lines
 
     @property
-    def sums_pitch(self) -> int:
-        return math.ceil(self.columns / self.width) * self.width
+    def share_place(self) -> str:
+        share = "share" if self.shares > 1 else "0"
+        return plus(f"({self.c_type} *)scratch", times(share, self.share_elements))
 
     @property
-    def share_elements(self) -> int:
-        return self.all_rows * self.sums_pitch
+    def first_column(self) -> str:
+        return "0" if self.column_blocks == 1 else "first_column"
 
     @property
-    def padded_end_column(self) -> str:
-        if self.columns % self.width == 0:
-            return "end_column"
-        return f"(end_column + {self.width - 1}) / {self.width} * {self.width}"
+    def end_column(self) -> str:
+        return str(self.columns) if self.column_blocks == 1 else "end_column"
 
     @property
-    def panel_columns(self) -> str:
-        if self.columns % self.width == 0:
-            return str(self.width)
-        return f"({self.columns} - panel < {self.width} ? {self.columns} - panel : {self.width})"
+    def cleared_columns(self) -> str:
+        """Columns of the chunk in a row of its sums, with those that fill the last vectors."""
+        return f"({smaller(plus('first_column', self.block_columns), self.sums_pitch)} - first_column)"
+
+    @property
+    def blocks(self) -> str:
+        return times(size_text(self.window.images), self.window.row_blocks)
+
+    @property
+    def first_block(self) -> str:
+        return "0" if self.shares == 1 else quotient(times(self.blocks, "share"), self.shares)
+
+    @property
+    def end_block(self) -> str:
+        return self.blocks if self.shares == 1 else quotient(times(self.blocks, "(share + 1)"), self.shares)
+
+    @property
+    def dy_place(self) -> str:
+        """The index in dy of the block's first pixel."""
+        row = plus(times("image", self.down.out), self.window.first_row)
+        return plus(times(row, self.out_w * self.columns), self.panel)
+
+    @property
+    def pixels_here(self) -> str:
+        return times(minus(self.window.end_row, self.window.first_row), self.out_w)
+
+    @property
+    def left_place(self) -> str:
+        return self.window.row_place("begin", "i")
+
+    @property
+    def right_place(self) -> str:
+        return times(minus("begin", self.window.first_row), self.right_pitch)
+
+    @property
+    def sums_place(self) -> str:
+        """The index in the sums of the filter row (tap, channel) that the tiles begin with."""
+        tap = plus(times("i", self.taps_w), "j") if self.walks_taps else times("i", self.taps_w)
+        return plus(times(tap, self.channels * self.sums_pitch), self.panel)
 
     @property
     def total_rows(self) -> int:
         """Rows of dw that one chunk of the second launch adds up."""
-        return max(1, TOTAL_ELEMENTS // self.sums_pitch)
+        return min(self.all_rows, max(1, TOTAL_ELEMENTS // self.sums_pitch))
 
     @property
-    def first_row(self) -> str:
-        d = self.down
-        if d.is_inside or d.pad <= 0:
-            return "first_row"
-        first = _ceil_text(f"{d.pad} - i * {d.dilation}", d.stride)
-        return f"{first} > first_row ? {first} : first_row"
+    def total_chunks(self) -> int:
+        return math.ceil(self.all_rows / self.total_rows)
 
     @property
-    def end_row(self) -> str:
-        d = self.down
-        if d.is_inside:
-            return "end_row"
-        end = _ceil_text(f"{d.size + d.pad} - i * {d.dilation}", d.stride)
-        return f"{end} < end_row ? {end} : end_row"
+    def first_total_row(self) -> str:
+        return "0" if self.total_chunks == 1 else times("chunk", self.total_rows)
 
     @property
-    def input_row(self) -> str:
-        return self.down.place("begin", "i")
-
-
-def _ceil_text(value: str, step: int) -> str:
-    return value if step == 1 else f"({value} + {step - 1}) / {step}"
+    def end_total_row(self) -> str:
+        if self.total_chunks == 1:
+            return str(self.all_rows)
+        return smaller(times("(chunk + 1)", self.total_rows), self.all_rows)
 
 
 def _walks_taps(across: Reach) -> bool:
@@ -126,7 +169,7 @@ def plan(spec: Conv2DSpec, target: Target, plain: bool) -> FilterGradientPlan:
     element = Element(spec.dtype, target)
     down, across = reaches(spec)
     block = max(1, min(spec.out_h, BLOCK_PIXELS // spec.out_w))
-    while block > 1 and not Window(element, down, across, spec.in_c, block, 0).is_on_stack:
+    while block > 1 and not Window(element, down, across, spec.in_c, spec.images, 1, block, 0).is_on_stack:
         block -= 1
     block = math.ceil(spec.out_h / math.ceil(spec.out_h / block))
     rows = spec.in_c if _walks_taps(across) else spec.filter_w * spec.in_c
@@ -152,9 +195,9 @@ def plan(spec: Conv2DSpec, target: Target, plain: bool) -> FilterGradientPlan:
     block_columns = min(width * max(1, BLOCK_COLUMNS // width), pitch)
     direct = plain and shares == 1 and pitch == spec.out_c
     sums_bytes = 0 if direct else -(-shares * all_rows * pitch * element.bytes // 64) * 64
-    window = Window(element, down, across, spec.in_c, block, sums_bytes)
+    window = Window(element, down, across, spec.in_c, spec.images, 1, block, sums_bytes)
     return FilterGradientPlan(
-        element, tile, factor(spec.images), down, across, spec.in_c, spec.out_c, block_columns, shares, window, direct
+        element, tile, down, across, spec.in_c, spec.out_c, block_columns, shares, window, direct
     )
 
 
@@ -171,25 +214,18 @@ def emit(
     plain = epilogue.is_plain
     p = plan(spec, target, plain)
     if plain:
-        epilogue = Epilogue(stores=(f"dw[row * {p.columns} + column] = acc;",))
+        epilogue = Epilogue(stores=(f"dw[{plus(times('row', p.columns), 'column')}] = acc;",))
     whole = tile_function(p.element, p.tile, 1)
     last = tile_function(p.element, Tile(p.last_rows or 1, p.tile.vectors), 1)
     packs = pack_functions(p.element, p.width, False)
-    shared: list[Shared] = [vector_type(p.element), whole]
+    shared: list[Shared] = [smaller_functions(), vector_type(p.element), whole]
     shared += [last] if p.last_rows else []
     shared += packs if p.packs else []
-    if p.column_blocks == 1:
-        share_block = ["const int64_t share = chunk, first_column = 0;"]
-    else:
-        share_block = [
-            f"const int64_t share = chunk / {p.column_blocks}, "
-            f"first_column = chunk % {p.column_blocks} * {p.block_columns};"
-        ]
     source = render(
-        "c/conv2d_filter.c.j2", p=p, name=name, comment=comment, share_block=share_block, epilogue=epilogue,
+        "c/conv2d_filter.c.j2", p=p, name=name, comment=comment, epilogue=epilogue,
         whole_tile=whole.name, last_tile=last.name, pack=packs[-1].name,
     )  # fmt: skip
     launches = [Launch(name, str(p.shares * p.column_blocks))]
     if not p.stores_directly:
-        launches.append(Launch(f"{name}_total", str(math.ceil(p.all_rows / p.total_rows))))
+        launches.append(Launch(f"{name}_total", str(p.total_chunks)))
     return Emitted(insert_prologue(source, prologue_lines), tuple(launches), scratch(spec, target, plain), tuple(shared))

@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...shapes import Batch
+from ..c_text import minus, plus, quotient, remainder, smaller, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..target import Target, Tile, choose_tile
-from ..tiles import Element, pack_functions, tile_function, vector_type
-from .conv2d_window import Conv2DSpec, Reach, Window, factor
+from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from .conv2d_window import Conv2DSpec, Reach, Window
 
 CHUNK_OPERATIONS = 2_000_000
 FEWEST_ROWS = 4  # of a block that copies its window: neighbours copy the rows between them twice
 MOST_IMAGES = 16
+FAR_ROWS = 2048  # bytes between filter rows from which on a panel of them is worth packing
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,43 @@ class FilterPack:
     pitch: int
     pack: str = ""
 
-    @property
-    def panels(self) -> int:
-        return math.ceil(self.columns / self.width)
+    panels = property(lambda self: math.ceil(self.columns / self.width))
+    elements = property(lambda self: self.taps * self.depth * self.width * self.panels)
 
     @property
     def meaning(self) -> str:
-        return "turned and transposed" if self.transposed else "filled up to whole vectors"
+        return "turned and transposed" if self.transposed else "row after row"
 
     @property
-    def elements(self) -> int:
-        return self.taps * self.depth * self.width * self.panels
+    def lines(self) -> tuple[str, ...]:
+        """C declarations that find the chunk's tap and panel."""
+        number = remainder("chunk", self.taps) if self.panels > 1 else "chunk"
+        lines = (f"const int64_t tap = {f'order[{number}]' if self.transposed else number};",)
+        if self.panels > 1:
+            lines += (f"const int64_t panel = {times(quotient('chunk', self.taps), self.width)};",)
+        return lines
+
+    @property
+    def panel(self) -> str:
+        return "panel" if self.panels > 1 else "0"
+
+    @property
+    def place(self) -> str:
+        """Where the tap's part of the panel begins in w."""
+        if self.transposed:
+            return times(plus(times("tap", self.columns), self.panel), self.depth)
+        return plus(times("tap", self.depth * self.columns), self.panel)
+
+    @property
+    def panel_columns(self) -> str:
+        return panel_columns(self.columns, self.width)
+
+
+def panel_columns(columns: int, width: int) -> str:
+    """Columns of the panel at `panel`, as a C expression."""
+    if columns % width == 0:
+        return str(width)
+    return str(columns) if columns < width else smaller(minus(columns, "panel"), width)
 
 
 @dataclass(frozen=True)
@@ -89,8 +118,6 @@ class SweepPlan:
     element: Element
     tile: Tile
     tile_function: str
-    images: str
-    images_per_chunk: int
     window: Window
     vertical: Phase
     horizontal: Phase
@@ -104,16 +131,17 @@ class SweepPlan:
 
     c_type = property(lambda self: self.element.c_type)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
-    block_rows = property(lambda self: self.window.block_rows)
-    row_blocks = property(lambda self: math.ceil(self.out_h / self.block_rows))
-    out_h = property(lambda self: self.vertical.reach.out)
+    down = property(lambda self: self.vertical.reach)
+    clips_rows = property(lambda self: not self.down.is_inside)
+    first_tap = property(lambda self: "first_tap" if self.clips_rows else "0")
+    end_tap = property(lambda self: "end_tap" if self.clips_rows else str(self.taps_h))
+    tap_rows = property(lambda self: minus(self.end_tap, self.first_tap))
+    repeats = property(lambda self: self.out_w % self.tile.rows != 0)
+    panel = property(lambda self: "0" if self.columns <= self.width else "panel")
+    panel_columns = property(lambda self: panel_columns(self.columns, self.width))
     out_w = property(lambda self: self.horizontal.reach.out)
     taps_h = property(lambda self: self.vertical.reach.taps)
     taps_w = property(lambda self: self.horizontal.reach.taps)
-    phase_h = property(lambda self: self.vertical.first)
-    phase_w = property(lambda self: self.horizontal.first)
-    phase_stride_h = property(lambda self: self.vertical.step)
-    phase_stride_w = property(lambda self: self.horizontal.step)
     pixel_stride = property(lambda self: self.horizontal.reach.stride * self.channels)
     tap_pitch = property(lambda self: self.horizontal.reach.dilation * self.channels)
     tap_row_pitch = property(lambda self: self.vertical.reach.dilation * self.window.pitch)
@@ -124,52 +152,56 @@ class SweepPlan:
         return self.horizontal.reach.dilation > 1 and self.taps_w > 1
 
     @property
+    def phase_text(self) -> str:
+        v, h = self.vertical, self.horizontal
+        return f"({v.first} mod {v.step}, {h.first} mod {h.step})"
+
+    @property
+    def left_place(self) -> str:
+        return times("pixel", self.pixel_stride)
+
+    @property
+    def left_place_of_tap(self) -> str:
+        return plus(times(minus("tap", self.first_tap), self.tap_row_pitch), self.left_place)
+
+    @property
     def right_step(self) -> int:
+        """Elements between the filters of neighbouring input channels."""
         return self.width if self.filters else self.columns
 
     @property
+    def right_row(self) -> int:
+        """Elements of a row of taps."""
+        return self.taps_w * self.channels * self.right_step
+
+    @property
     def right(self) -> str:
+        """Where the panel's filters begin."""
         if not self.filters:
-            return "w + panel"
-        offset = self.first_tap_packed * self.channels * self.width
-        panel = f"(const {self.c_type} *)scratch + panel * {self.filters.taps * self.channels}"
-        return f"{panel} + {offset}" if offset else panel
+            return plus("w", self.panel)
+        place = plus(
+            times(self.panel, self.filters.taps * self.channels),
+            self.first_tap_packed * self.channels * self.width,
+        )
+        return plus(f"(const {self.c_type} *)scratch", place)
+
+    @property
+    def right_place(self) -> str:
+        return plus("right", times(self.first_tap, self.right_row))
 
     @property
     def sums_pitch(self) -> int:
         return self.columns * self.horizontal.step if self.stores_directly else self.width
 
-    @property
-    def panel_columns(self) -> str:
-        if self.columns % self.width == 0:
-            return str(self.width)
-        return f"({self.columns} - panel < {self.width} ? {self.columns} - panel : {self.width})"
-
-    @property
-    def first_tap(self) -> str:
-        r = self.vertical.reach
-        if r.is_inside or r.pad <= 0:
-            return "0"
-        above = f"{r.pad} - h * {r.stride}"
-        return f"{above} > 0 ? ({above} + {r.dilation - 1}) / {r.dilation} : 0"
-
-    @property
-    def end_tap(self) -> str:
-        r = self.vertical.reach
-        if r.is_inside:
-            return str(r.taps)
-        below = f"({r.size + r.pad} - h * {r.stride} + {r.dilation - 1}) / {r.dilation}"
-        return f"{below} < {r.taps} ? {below} : {r.taps}"
-
-    @property
-    def input_row(self) -> str:
-        return self.vertical.reach.place("h", "first_tap")
-
     def output_row(self, pixel: str) -> str:
         """The output's flat pixel index."""
-        h = "h" if self.vertical.step == 1 else f"h * {self.vertical.step} + {self.vertical.first}"
-        q = pixel if self.horizontal.step == 1 else f"{pixel} * {self.horizontal.step} + {self.horizontal.first}"
-        return f"((image * {self.full_h} + {h}) * {self.full_w} + {q})"
+        row = plus(times("image", self.full_h), times("h", self.vertical.step), self.vertical.first)
+        return plus(times(row, self.full_w), times(pixel, self.horizontal.step), self.horizontal.first)
+
+    @property
+    def direct_place(self) -> str:
+        """Where the tile's sums go in the output."""
+        return plus(times(self.output_row("pixel"), self.columns), self.panel)
 
 
 def reaches(spec: Conv2DSpec) -> tuple[Reach, Reach]:
@@ -180,19 +212,19 @@ def reaches(spec: Conv2DSpec) -> tuple[Reach, Reach]:
     )
 
 
-def _block(vertical: Phase, horizontal: Phase, channels: int, columns: int, element: Element) -> tuple[int, int]:
-    """Output rows per chunk, and images per chunk if a picture is small."""
-    rows, width = vertical.reach, horizontal.reach
+def _window(
+    images: Any, rows: Reach, width: Reach, channels: int, columns: int, element: Element, offset: int
+) -> Window:
+    """The window of a chunk: some output rows, or several images if a picture is small."""
     row_operations = max(1, 2 * width.out * rows.taps * width.taps * channels * columns)
     block = min(rows.out, max(1, math.ceil(CHUNK_OPERATIONS / row_operations)))
     if not width.is_inside:
         block = max(block, min(rows.out, FEWEST_ROWS))
-    while block > 1 and not Window(element, rows, width, channels, block, 0).is_on_stack:
+    while block > 1 and not Window(element, rows, width, channels, images, 1, block, 0).is_on_stack:
         block -= 1
     block = math.ceil(rows.out / math.ceil(rows.out / block))
-    if block < rows.out:
-        return block, 1
-    return block, max(1, min(MOST_IMAGES, CHUNK_OPERATIONS // (2 * row_operations * rows.out)))
+    several = CHUNK_OPERATIONS // (2 * row_operations * rows.out) if block == rows.out else 1
+    return Window(element, rows, width, channels, images, max(1, min(MOST_IMAGES, several)), block, offset)
 
 
 def plan(spec: Conv2DSpec, name: str, target: Target, plain: bool) -> tuple[SweepPlan, ...]:
@@ -210,7 +242,7 @@ def plan(spec: Conv2DSpec, name: str, target: Target, plain: bool) -> tuple[Swee
         i * spec.filter_w + j for v in verticals for h in horizontals for i in v.taps for j in h.taps
     ]  # fmt: skip
     filters = None
-    if not forward or columns % width:
+    if not forward or columns % width or columns * element.bytes >= FAR_ROWS:
         filters = FilterPack(
             len(taps), tuple(taps), channels, columns, width, not forward, spec.out_c,
             pack_functions(element, width, not forward)[-1].name,
@@ -219,15 +251,13 @@ def plan(spec: Conv2DSpec, name: str, target: Target, plain: bool) -> tuple[Swee
     function = tile_function(element, tile, horizontals[0].reach.stride * channels)
     plans: list[SweepPlan] = []
     position = 0
-    offset = filter_bytes
     single = len(verticals) * len(horizontals) == 1
     for v in verticals:
         for h in horizontals:
-            block, images = _block(v, h, channels, columns, element)
-            window = Window(element, v.reach, h.reach, channels, block, offset)
+            window = _window(spec.images, v.reach, h.reach, channels, columns, element, filter_bytes)
             plans.append(SweepPlan(
                 name if single else f"{name}_{v.first}_{h.first}", element, tile, function.name,
-                factor(spec.images), images, window, v, h,
+                window, v, h,
                 spec.out_h if forward else spec.in_h, spec.out_w if forward else spec.in_w, channels, columns,
                 filters, position, plain and columns % width == 0,
             ))  # fmt: skip
@@ -240,7 +270,7 @@ def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
     plans = plan(spec, "", target, False)
     filters = plans[0].filters
     fixed = -(-filters.elements * plans[0].element.bytes // 64) * 64 if filters else 0
-    per_image = max(p.window.scratch_bytes * p.row_blocks for p in plans)
+    per_image = max(p.window.scratch_bytes * p.window.row_blocks for p in plans)
     if isinstance(spec.images, Batch):
         return Scratch(per_image * spec.images.per, fixed)
     return Scratch(0, fixed + per_image * int(spec.images))
@@ -254,19 +284,14 @@ def emit(
     first = plans[0]
     x, y = ("x", "y") if spec.direction == "forward" else ("dy", "dx")
     if epilogue.is_plain:
-        epilogue = Epilogue(stores=(f"{y}[row * {first.columns} + column] = acc;",))
+        epilogue = Epilogue(stores=(f"{y}[{plus(times('row', first.columns), 'column')}] = acc;",))
     tile = tile_function(first.element, first.tile, first.pixel_stride)
-    shared: list[Shared] = [vector_type(first.element), tile]
+    shared: list[Shared] = [smaller_functions(), vector_type(first.element), tile]
     launches: list[Launch] = []
     if first.filters:
         shared += pack_functions(first.element, first.width, first.filters.transposed)
         launches.append(Launch(f"{name}_filters", str(first.filters.taps * first.filters.panels)))
-    for p in plans:
-        if p.images_per_chunk > 1:
-            chunks = f"({p.images} + {p.images_per_chunk - 1}) / {p.images_per_chunk}"
-        else:
-            chunks = f"{p.images} * {p.row_blocks}"
-        launches.append(Launch(p.name, chunks))
+    launches += [Launch(p.name, p.window.chunks) for p in plans]
     source = render(
         "c/conv2d.c.j2", phases=plans, name=name, comment=comment, epilogue=epilogue, filters=first.filters,
         c_type=first.c_type, x=x, y=y,

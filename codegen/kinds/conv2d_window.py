@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from ..c_text import Operand, ceil_quotient, larger, minus, plus, quotient, remainder, smaller, times
 from ..scalar import size_text
 from ..tiles import Element
 
@@ -80,14 +82,35 @@ class Reach:
         """No tap falls outside the input."""
         return self.taps == 0 or (self.pad <= 0 and self.extent - self.pad <= self.size)
 
-    def place(self, out: str, tap: str) -> str:
+    def place(self, out: Operand, tap: Operand) -> str:
         """The input place as a C expression."""
-        place = _times(out, self.stride) + " + " + _times(tap, self.dilation)
-        return place if self.pad == 0 else f"{place} {'-' if self.pad > 0 else '+'} {abs(self.pad)}"
+        return plus(times(out, self.stride), times(tap, self.dilation), -self.pad)
 
+    def first_tap(self, out: str) -> str:
+        """The first tap that is not before the input, as a C expression."""
+        if self.is_inside or self.pad <= 0:
+            return "0"
+        before = minus(self.pad, times(out, self.stride))
+        return larger(ceil_quotient(before, self.dilation), 0)
 
-def _times(text: str, factor: int) -> str:
-    return text if factor == 1 else f"{text} * {factor}"
+    def end_tap(self, out: str) -> str:
+        """One more than the last tap that is not behind the input."""
+        if self.is_inside:
+            return str(self.taps)
+        rest = minus(self.size + self.pad, times(out, self.stride))
+        return smaller(ceil_quotient(rest, self.dilation), self.taps)
+
+    def first_out(self, tap: str, begin: str) -> str:
+        """The first output place from `begin` on whose tap is not before the input."""
+        if self.is_inside or self.pad <= 0:
+            return begin
+        return larger(ceil_quotient(minus(self.pad, times(tap, self.dilation)), self.stride), begin)
+
+    def end_out(self, tap: str, end: str) -> str:
+        """One more than the last output place before `end` whose tap is not behind the input."""
+        if self.is_inside:
+            return end
+        return smaller(ceil_quotient(minus(self.size + self.pad, times(tap, self.dilation)), self.stride), end)
 
 
 @dataclass(frozen=True)
@@ -98,6 +121,8 @@ class Window:
     rows: Reach
     columns: Reach
     channels: int
+    images: Any
+    images_per_chunk: int
     block_rows: int
     scratch_offset: int  # bytes; used if the window is too large for the stack
 
@@ -141,13 +166,71 @@ class Window:
         return max(-self.columns.pad, 0) * self.channels
 
     @property
-    def origin(self) -> str:
-        """The input row that the window's first row holds."""
-        return self.rows.place("first_row", "0").replace(" + 0", "", 1)
+    def row_blocks(self) -> int:
+        return math.ceil(self.rows.out / self.block_rows)
 
     @property
-    def last_input_row(self) -> str:
-        return self.rows.place("(end_row - 1)", str(max(self.rows.taps - 1, 0))).replace(" + 0", "", 1)
+    def first_row(self) -> str:
+        """The block's first output row: a C variable, or a constant if there is one block."""
+        return "0" if self.row_blocks == 1 else "first_row"
+
+    @property
+    def end_row(self) -> str:
+        return str(self.rows.out) if self.row_blocks == 1 else "end_row"
+
+    def block_lines(self, number: str) -> tuple[str, ...]:
+        """C declarations that find image and output rows of the block with this number."""
+        if self.row_blocks == 1:
+            return (f"const int64_t image = {number};",)
+        return (
+            f"const int64_t image = {quotient(number, self.row_blocks)};",
+            f"const int64_t first_row = {times(remainder(number, self.row_blocks), self.block_rows)};",
+            f"const int64_t end_row = {smaller(plus('first_row', self.block_rows), self.rows.out)};",
+        )
+
+    @property
+    def image_end(self) -> str:
+        """One more than the last image of a chunk."""
+        return smaller(times("(chunk + 1)", self.images_per_chunk), size_text(self.images))
+
+    @property
+    def chunks(self) -> str:
+        if self.images_per_chunk > 1:
+            return ceil_quotient(size_text(self.images), self.images_per_chunk)
+        return times(size_text(self.images), self.row_blocks)
+
+    @property
+    def origin(self) -> str:
+        """The input row that `base` points to."""
+        return self.rows.place(self.first_row, 0) if self.copies else "0"
+
+    @property
+    def first_input_row(self) -> str:
+        """The first input row that is copied."""
+        return larger(self.rows.place(self.first_row, 0), 0)
+
+    @property
+    def end_input_row(self) -> str:
+        last = self.rows.place(minus(self.end_row, 1), max(self.rows.taps - 1, 0))
+        return smaller(plus(last, 1), self.in_h)
+
+    def row_place(self, out: str, tap: str) -> str:
+        """The index from `base` of the input row that an output row's tap reaches."""
+        return times(minus(self.rows.place(out, tap), self.origin), self.pitch)
+
+    @property
+    def copied_place(self) -> str:
+        """The index from `window` of input row i."""
+        return times(minus("i", self.origin), self.pitch)
+
+    @property
+    def source_place(self) -> str:
+        """The index in the input of the first element of row i that is copied."""
+        return plus(times(plus(times("image", self.in_h), "i"), self.in_w * self.channels), self.skipped)
+
+    @property
+    def image_place(self) -> str:
+        return plus(times("image", self.in_h * self.in_w * self.channels), self.skipped)
 
     @property
     def elements(self) -> int:
@@ -169,8 +252,3 @@ class Window:
             return f"window[{self.elements}]"
         return f"*window = ({self.c_type} *)(scratch + {self.scratch_offset} + chunk * {self.scratch_bytes})"
 
-
-def factor(dim: Any) -> str:
-    """A dimension as a C factor."""
-    text = size_text(dim)
-    return f"({text})" if " " in text else text

@@ -12,11 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...shapes import Batch
-from ..emitted import PLAIN, Emitted, Epilogue, Launch, Scratch, insert_prologue
+from ..c_text import ceil_quotient, minus, plus, quotient, remainder, smaller, times
+from ..emitted import PLAIN, Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..scalar import C_TYPES, size_text
 from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, host_target
-from ..tiles import Element, pack_functions, tile_function, vector_type
+from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+
+BLOCK_ROWS = 128
+BLOCK_COLUMNS = 256
+LONGEST_DEPTH = 512  # a whole k up to this is one block; longer ones are cut in blocks of BLOCK_DEPTH
+BLOCK_DEPTH = 256
+WANTED_CHUNKS = 8
+CHUNK_OPERATIONS = 1_000_000  # a smaller chunk costs more to hand out than it saves
+ROWS_WORTH_PACKING = 48
+PARTIAL_ROWS = 4
+PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -35,42 +46,73 @@ class MatMulSpec:
     dtype: str = "float32"
 
 
-BLOCK_ROWS = 128
-BLOCK_COLUMNS = 256
-LONGEST_DEPTH = 512  # a whole k up to this is one block; longer ones are cut in blocks of BLOCK_DEPTH
-BLOCK_DEPTH = 256
-WANTED_CHUNKS = 8
-CHUNK_OPERATIONS = 1_000_000  # a smaller chunk costs more to hand out than it saves
-ROWS_WORTH_PACKING = 48
-PARTIAL_ROWS = 4
-PAGE_BYTES = 4096
-
-
 @dataclass(frozen=True)
 class MatMulPlan:
     """Everything the template needs to know; sizes that may depend on N are C expressions."""
 
-    c_type: str
-    rows: str
-    columns: str
-    depth: str
-    transpose_a: bool
-    transpose_b: bool
+    spec: MatMulSpec
     tile: Tile
-    partial_tile: Tile
-    has_whole_tiles: bool
-    has_partial_tiles: bool
     width: int  # columns of a panel: one tile wide
     block_rows: int
     block_columns: int
     block_depth: int
-    row_blocks: str
-    column_blocks: str
-    products: str
     splits: int  # shares of k that are summed apart and added later
     copies_left: bool
     packs: bool
-    rows_worth_packing: int = ROWS_WORTH_PACKING
+
+    rows_worth_packing = ROWS_WORTH_PACKING
+    c_type = property(lambda self: C_TYPES[self.spec.dtype])
+    rows = property(lambda self: size_text(self.spec.m))
+    columns = property(lambda self: size_text(self.spec.n))
+    depth = property(lambda self: size_text(self.spec.k))
+    products = property(lambda self: size_text(self.spec.batch))
+    transpose_a = property(lambda self: self.spec.transpose_a)
+    transpose_b = property(lambda self: self.spec.transpose_b)
+    partial_tile = property(lambda self: Tile(min(PARTIAL_ROWS, self.tile.rows), self.tile.vectors))
+    has_partial_tiles = property(lambda self: not _divides(self.tile.rows, self.spec.m))
+    has_whole_tiles = property(lambda self: not self.has_partial_tiles or self.tile.rows > self.partial_tile.rows)
+    row_blocks = property(lambda self: ceil_quotient(self.rows, self.block_rows))
+    column_blocks = property(lambda self: ceil_quotient(self.columns, self.block_columns))
+    panels = property(lambda self: ceil_quotient(self.columns, self.width))
+    packed_elements = property(lambda self: self.block_depth * self.width)
+
+    # the block of this chunk: names of C variables, or constants where there is one block only
+    product = property(lambda self: "0" if self.products == "1" else "product")
+    first_row = property(lambda self: "0" if self.row_blocks == "1" else "first_row")
+    first_column = property(lambda self: "0" if self.column_blocks == "1" else "first_column")
+    rows_here = property(lambda self: self.rows if self.row_blocks == "1" else "rows")
+    columns_here = property(lambda self: self.columns if self.column_blocks == "1" else "columns")
+
+    @property
+    def block_lines(self) -> tuple[str, ...]:
+        """C declarations that find the chunk's block of the product."""
+        parts = [
+            ("split", str(self.splits), 1),
+            ("first_column", self.column_blocks, self.block_columns),
+            ("first_row", self.row_blocks, self.block_rows),
+            ("product", self.products, 1),
+        ]
+        lines = digit_lines(parts)
+        if self.row_blocks != "1":
+            lines += (f"const int64_t rows = {smaller(minus(self.rows, 'first_row'), self.block_rows)};",)
+        if self.column_blocks != "1":
+            lines += (f"const int64_t columns = {smaller(minus(self.columns, 'first_column'), self.block_columns)};",)
+        return lines
+
+    @property
+    def total_lines(self) -> tuple[str, ...]:
+        """C declarations that find the panel whose shares a chunk of the second launch adds."""
+        parts = [
+            ("panel", self.panels, self.width),
+            ("first_row", self.row_blocks, self.block_rows),
+            ("product", self.products, 1),
+        ]
+        lines = digit_lines(parts)
+        if self.panels == "1":
+            lines = ("const int64_t panel = 0;", *lines)
+        if self.row_blocks != "1":
+            lines += (f"const int64_t rows = {smaller(minus(self.rows, 'first_row'), self.block_rows)};",)
+        return lines
 
     @property
     def left_block_pitch(self) -> int:
@@ -95,18 +137,45 @@ class MatMulPlan:
             return "1"
         return str(self.left_block_pitch) if self.copies_left else self.rows
 
-    @property
-    def packed_elements(self) -> int:
-        return self.block_depth * self.width
+    def left_place(self, step: str, row: str = "0") -> str:
+        """The index in a of the block's row `row` at this step."""
+        row = plus(self.first_row, row)
+        if self.transpose_a:
+            return plus(times(plus(times(self.product, self.depth), step), self.rows), row)
+        return plus(times(plus(times(self.product, self.rows), row), self.depth), step)
 
     @property
-    def is_one_block_deep(self) -> bool:
-        return self.splits == 1 and self.depth.isdigit() and int(self.depth) <= self.block_depth
+    def right_place(self) -> str:
+        """The index in b of the panel's first column at this step."""
+        if self.transpose_b:
+            return plus(times(plus(times(self.product, self.columns), self.panel_column), self.depth), "step")
+        return plus(times(plus(times(self.product, self.depth), "step"), self.columns), self.panel_column)
+
+    @property
+    def panel_column(self) -> str:
+        return plus(self.first_column, "panel")
+
+    @property
+    def panel_columns(self) -> str:
+        return str(self.width) if _divides(self.width, self.spec.n) else smaller(minus(self.columns_here, "panel"), self.width)
+
+    @property
+    def total_columns(self) -> str:
+        return str(self.width) if _divides(self.width, self.spec.n) else smaller(minus(self.columns, "panel"), self.width)
+
+    def left_row(self, row: str) -> str:
+        return times(row, self.row_stride)
+
+    def rows_left(self, row: str) -> str:
+        return smaller(minus(self.rows_here, row), self.partial_tile.rows)
+
+    def output_row(self, row: str) -> str:
+        return plus(times(self.product, self.rows), self.first_row, row)
 
     @property
     def keeps_panels(self) -> bool:
         """The sums of all panels of a block are kept, because there is more than one block of k."""
-        return not self.is_one_block_deep
+        return self.splits > 1 or isinstance(self.spec.k, Batch) or self.spec.k > self.block_depth
 
     @property
     def sums_elements(self) -> int:
@@ -114,37 +183,30 @@ class MatMulPlan:
 
     @property
     def first_step(self) -> str:
-        return "0" if self.splits == 1 else f"{self.depth} * split / {self.splits}"
+        return "0" if self.splits == 1 else quotient(times(self.depth, "split"), self.splits)
 
     @property
     def end_step(self) -> str:
-        return self.depth if self.splits == 1 else f"{self.depth} * (split + 1) / {self.splits}"
+        return self.depth if self.splits == 1 else quotient(times(self.depth, "(split + 1)"), self.splits)
 
     @property
-    def total_offset(self) -> str:
+    def total_place(self) -> str:
         """Where the shares of one panel begin in the scratch memory."""
-        block = f"((product * {self.row_blocks} + first_row / {self.block_rows}) * {self.column_blocks} + first_column / {self.block_columns})"
-        return (
-            f"{block} * {self.splits * self.sums_elements} + first_column % {self.block_columns} * {self.block_rows}"
-        )
+        row_block = quotient(self.first_row, self.block_rows)
+        row_block = plus(times(self.product, self.row_blocks), row_block)
+        column_block = "0" if self.column_blocks == "1" else quotient("panel", self.block_columns)
+        column = "panel" if self.column_blocks == "1" else remainder("panel", self.block_columns)
+        block = plus(times(row_block, self.column_blocks), column_block)
+        return plus(times(block, self.splits * self.sums_elements), times(column, self.block_rows))
+
+
+def _divides(step: int, dim: Any) -> bool:
+    return not isinstance(dim, Batch) and int(dim) % step == 0
 
 
 def nominal(dim: Any) -> int:
-    """A dimension as planning sees it."""
-    return dim.per * NOMINAL_BATCH if isinstance(dim, Batch) else int(dim)
-
-
-def factor_text(dim: Any) -> str:
-    """A dimension as a C factor: in brackets if it is a product."""
-    text = size_text(dim)
-    return f"({text})" if " " in text else text
-
-
-def ceil_text(dim: Any, step: int) -> str:
-    """How many blocks of `step` cover a dimension."""
-    if isinstance(dim, Batch):
-        return f"(({size_text(dim)} + {step - 1}) / {step})"
-    return str(math.ceil(int(dim) / step))
+    """A dimension as planning sees it: at least 1."""
+    return max(1, dim.per * NOMINAL_BATCH if isinstance(dim, Batch) else int(dim))
 
 
 def plan(spec: MatMulSpec, target: Target) -> MatMulPlan:
@@ -152,58 +214,32 @@ def plan(spec: MatMulSpec, target: Target) -> MatMulPlan:
     element = Element(spec.dtype, target)
     m, n, k = nominal(spec.m), nominal(spec.n), nominal(spec.k)
     depth = k if not isinstance(spec.k, Batch) and k <= LONGEST_DEPTH else BLOCK_DEPTH
-    depth = max(depth, 1)
-    tile = choose_tile(target, max(m, 1), element.vectors(max(n, 1)), depth)
+    tile = choose_tile(target, m, element.vectors(n), depth)
     width = tile.vectors * element.lanes
     rows = tile.rows * math.ceil(BLOCK_ROWS / tile.rows)
     if not isinstance(spec.m, Batch):
-        rows = min(rows, tile.rows * max(1, math.ceil(m / tile.rows)))
-    columns = width * max(1, BLOCK_COLUMNS // width)
-    columns = min(columns, width * max(1, math.ceil(n / width)))
+        rows = min(rows, tile.rows * math.ceil(m / tile.rows))
+    columns = min(width * max(1, BLOCK_COLUMNS // width), width * math.ceil(n / width))
     splits, rows, columns = _spread(spec, tile, width, rows, columns, depth)
-    whole = not isinstance(spec.m, Batch) and m % tile.rows == 0 and rows % tile.rows == 0
-    partial = Tile(min(PARTIAL_ROWS, tile.rows), tile.vectors)
     pitch_bytes = (m if spec.transpose_a else k) * element.bytes
+    varying_pitch = isinstance(spec.k, Batch) and not spec.transpose_a
     return MatMulPlan(
-        c_type=element.c_type,
-        rows=factor_text(spec.m),
-        columns=factor_text(spec.n),
-        depth=factor_text(spec.k),
-        transpose_a=spec.transpose_a,
-        transpose_b=spec.transpose_b,
-        tile=tile,
-        partial_tile=partial,
-        has_whole_tiles=whole or tile.rows > partial.rows,
-        has_partial_tiles=not whole,
-        width=width,
-        block_rows=rows,
-        block_columns=columns,
-        block_depth=depth,
-        row_blocks=ceil_text(spec.m, rows),
-        column_blocks=ceil_text(spec.n, columns),
-        products=factor_text(spec.batch),
-        splits=splits,
-        copies_left=tile.rows > 1 and (pitch_bytes >= PAGE_BYTES or _has_batch_stride(spec)),
-        packs=isinstance(spec.n, Batch) or n % width != 0 or isinstance(spec.m, Batch) or m > ROWS_WORTH_PACKING,
-    )
+        spec, tile, width, rows, columns, depth, splits,
+        copies_left=varying_pitch or (tile.rows > 1 and pitch_bytes >= PAGE_BYTES),
+        packs=isinstance(spec.m, Batch) or m > ROWS_WORTH_PACKING or not _divides(width, spec.n),
+    )  # fmt: skip
 
 
-def _has_batch_stride(spec: MatMulSpec) -> bool:
-    return isinstance(spec.k, Batch) and not spec.transpose_a
-
-
-def _spread(
-    spec: MatMulSpec, tile: Tile, width: int, rows: int, columns: int, depth: int
-) -> tuple[int, int, int]:
+def _spread(spec: MatMulSpec, tile: Tile, width: int, rows: int, columns: int, depth: int) -> tuple[int, int, int]:
     """Shares of k, rows and columns of a block, such that large products have enough chunks for several threads."""
-    m, n, k, batch = (max(1, nominal(d)) for d in (spec.m, spec.n, spec.k, spec.batch))
+    m, n, k, batch = (nominal(d) for d in (spec.m, spec.n, spec.k, spec.batch))
     wanted = max(1, min(WANTED_CHUNKS, 2 * m * n * k * batch // CHUNK_OPERATIONS))
 
     def chunks(splits: int) -> int:
         return math.ceil(m / rows) * math.ceil(n / columns) * batch * splits
 
     splits = 1
-    if chunks(1) < wanted and spec.dtype.startswith("float"):
+    if chunks(1) < wanted:
         # a share's sums must stay small beside the operands that it reads
         most = max(1, min(k // (2 * depth), k // (2 * n)))
         splits = min(most, math.ceil(wanted / chunks(1)))
@@ -220,7 +256,10 @@ def scratch(spec: MatMulSpec, target: Target | None = None) -> Scratch:
     p = plan(spec, target)
     if p.splits == 1:
         return Scratch()
-    blocks = _times(_times(_blocks(spec.m, p.block_rows), _blocks(spec.n, p.block_columns)), _blocks(spec.batch, 1))
+    blocks = (0.0, 1)
+    for dim, step in ((spec.m, p.block_rows), (spec.n, p.block_columns), (spec.batch, 1)):
+        per_batch, fixed = _blocks(dim, step)
+        blocks = (blocks[0] * fixed + blocks[1] * per_batch, blocks[1] * fixed)
     share = p.splits * p.sums_elements * Element(spec.dtype, target).bytes
     return Scratch(math.ceil(blocks[0] * share), blocks[1] * share)
 
@@ -229,30 +268,23 @@ def _blocks(dim: Any, step: int) -> tuple[float, int]:
     """No less than ceil(dim / step), as (per batch, fixed)."""
     if isinstance(dim, Batch):
         return dim.per / step, 1 if step > 1 else 0
-    return 0, math.ceil(int(dim) / step)
+    return 0.0, math.ceil(int(dim) / step)
 
 
-def _times(a: tuple[float, int], b: tuple[float, int]) -> tuple[float, int]:
-    """The product of two sizes of which one at most depends on N."""
-    return a[0] * b[1] + a[1] * b[0], a[1] * b[1]
+def digit_lines(parts: Sequence[tuple[str, str, int]]) -> tuple[str, ...]:
+    """`chunk` taken apart, fastest part first: C declarations. A part is (name, how many, scale).
 
-
-def digit_lines(parts: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
-    """`chunk` taken apart, fastest part first: C declarations. A part is (name, count, scale), texts each."""
+    Parts of which there is one are left out.
+    """
+    several = [part for part in parts if part[1] != "1"]
     lines: list[str] = []
-    divisors: list[str] = []
-    for position, (name, count, scale) in enumerate(parts):
-        text = "chunk"
-        if divisors:
-            text += " / " + (divisors[0] if len(divisors) == 1 else f"({' * '.join(divisors)})")
-        if position < len(parts) - 1:
-            text = "0" if count == "1" else f"{text} % {count}"
-        if text == "0" or scale == "1":
-            lines.append(f"const int64_t {name} = {text};")
-        else:
-            lines.append(f"const int64_t {name} = {text} * {scale};")
-        if count != "1":
-            divisors.append(count)
+    divisor = "1"
+    for name, count, scale in several:
+        digit = quotient("chunk", divisor)
+        if name != several[-1][0]:
+            digit = remainder(digit, count)
+        lines.append(f"const int64_t {name} = {times(digit, scale)};")
+        divisor = times(divisor, count)
     return tuple(lines)
 
 
@@ -272,39 +304,22 @@ def emit(
     element = Element(spec.dtype, target)
     p = plan(spec, target)
     if epilogue.is_plain:
-        epilogue = Epilogue(stores=(f"y[row * {p.columns} + column] = acc;",))
+        epilogue = Epilogue(stores=(f"y[{plus(times('row', p.columns), 'column')}] = acc;",))
     whole = tile_function(element, p.tile, p.row_stride)
     partial = tile_function(element, p.partial_tile, p.row_stride, partial=True)
     packs = pack_functions(element, p.width, spec.transpose_b)
-    shared = [vector_type(element)]
+    shared: list[Shared] = [smaller_functions(), vector_type(element)]
     shared += [whole] if p.has_whole_tiles else []
     shared += [partial] if p.has_partial_tiles else []
     shared += packs if p.packs or spec.transpose_b else []
-    product_part = ("product", p.products, "1")
-    product_block = digit_lines([
-        *([("split", str(p.splits), "1")] if p.splits > 1 else []),
-        ("first_column", p.column_blocks, str(p.block_columns)),
-        ("first_row", p.row_blocks, str(p.block_rows)),
-        product_part,
-    ])  # fmt: skip
-    total_block = digit_lines([
-        ("first_column", ceil_text(spec.n, p.width), str(p.width)),
-        ("first_row", p.row_blocks, str(p.block_rows)),
-        product_part,
-    ])  # fmt: skip
     source = render(
-        "c/matmul.c.j2", p=p, name=name, comment=comment, product_block=product_block, total_block=total_block,
-        epilogue=epilogue, whole_tile=whole.name, partial_tile=partial.name, pack=packs[-1].name,
+        "c/matmul.c.j2", p=p, name=name, comment=comment, epilogue=epilogue,
+        whole_tile=whole.name, partial_tile=partial.name, pack=packs[-1].name,
     )  # fmt: skip
-    blocks = " * ".join((p.products, p.row_blocks, p.column_blocks))
-    if p.splits == 1:
-        launches: tuple[Launch, ...] = (Launch(name, blocks),)
-    else:
-        launches = (
-            Launch(name, f"{blocks} * {p.splits}"),
-            Launch(f"{name}_total", f"{p.products} * {p.row_blocks} * {ceil_text(spec.n, p.width)}"),
-        )
-    return Emitted(insert_prologue(source, prologue_lines), launches, scratch(spec, target), tuple(shared))
+    launches = [Launch(name, times(p.products, p.row_blocks, p.column_blocks, p.splits))]
+    if p.splits > 1:
+        launches.append(Launch(f"{name}_total", times(p.products, p.row_blocks, p.panels)))
+    return Emitted(insert_prologue(source, prologue_lines), tuple(launches), scratch(spec, target), tuple(shared))
 
 
 def operand_lines(dtype: str, a: str, b: str, y: str) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def concat(context: Context) -> Written:
         size = element_count(value.dims[axis:])
         if size != 0:
             if is_long:  # `first` is where the piece's elements of this input begin in the row
-                behind = "first" if start == 0 else f"(first - {size_text(start)})"
+                behind = "first" if start == 0 else f"first - {size_text(start)}"
                 to, source = place((row_size, 1), (row, "first")), place((size, 1), (row, behind))
             else:
                 to, source = place((row_size,), (row,), start), place((size,), (row,))
@@ -123,7 +123,7 @@ class EmbedText:
     before: str  # elements of the row before those of x, "0" for none
     size: str  # elements of x in the row
     after: str  # where the elements behind those of x begin, "" if there are none
-    step: int  # how far apart the elements of x are
+    strided: str  # where element `j` of x goes in the row if they are apart, "" if they are not
 
 
 def embed(context: Context) -> Written:
@@ -158,7 +158,7 @@ def embed(context: Context) -> Written:
         before=size_text(row.start),
         size=size_text(row.size),
         after="" if stop == row.whole else size_text(stop),
-        step=row.step,
+        strided="" if row.step == 1 else place((row.step,), ("j",), row.start),
     )
     return written(scribe, "shared/embed.j2", text, (Launch(context.kernel.name, chunks(count, block)),))
 
@@ -202,7 +202,7 @@ def _position(axis: Placed, variable: str) -> tuple[list[str], str]:
     conditions += [f"{variable} <= {ends[1]}"] if ends[1] < axis.whole - 1 else []
     if stride == 1:
         return conditions, distance
-    return [*conditions, f"{distance} % {stride} == 0"], f"({distance} / {stride})"
+    return [*conditions, f"{distance} % {stride} == 0"], f"{distance} / {stride}"
 
 
 def _row_strides(sizes: list[Any], row: Any) -> tuple[Any, ...]:

@@ -38,9 +38,7 @@ def write(scribe: Scribe) -> tuple[str, PointwiseText, tuple[Launch, ...]]:
     size = space.axes[-1].size if len(space.axes) > 1 else 1
     per_iteration = size.per * 32 if isinstance(size, Batch) else max(1, size)
     block = max(1, CHUNK_ELEMENTS // per_iteration)
-    text = PointwiseText(
-        scribe.kernel.name, header(scribe), count, block, inner, tuple(lines), tuple(body)
-    )
+    text = PointwiseText(scribe.kernel.name, header(scribe), count, block, inner, tuple(lines), tuple(body))
     return "shared/pointwise.j2", text, (Launch(scribe.kernel.name, f"tg_chunks({count}, {block})"),)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..emitted import Emitted, Launch, Scratch, insert_prologue
 from ..render import render
 from ..scalar import C_TYPES
-from .conv2d_window import Reach, factor
+from .conv2d_window import Reach
 
 CHUNK_ELEMENTS = 32 * 1024
 MOST_IMAGES = 64

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...shapes import element_count
 from ..emitted import Launch
+from ..ir import Value
 from ..problems import NotCompilable
 from ..scalar import size_text
 from . import Context, Written
@@ -36,10 +38,10 @@ class RandomText:
     block: int
     generator: str  # of c/philox.h.j2
     bounds: tuple[str, ...]  # minval and maxval of integers
-    seeds: int  # place of the node's seed, seed2 and counter in the step's table
-    seeds2: int
+    seed: int  # places of the node's seed, seed2 and counter in the step's table
+    seed2: int
     counter: int
-    fail: str
+    fail: str  # what happens to bounds without a number between them, "" if they are known to be right
 
 
 def random(context: Context) -> Written:
@@ -60,13 +62,19 @@ def random(context: Context) -> Written:
         block=CHUNK_OUTPUTS,
         generator=f"{stem}_{suffixes[dtype]}",
         bounds=bounds,
-        seeds=number,
-        seeds2=number + 1,
+        seed=number,
+        seed2=number + 1,
         counter=number + 2,
-        fail=scribe.fail(node) if bounds else "",
+        fail="" if _are_right(node.data_inputs()) else scribe.fail(node),
     )
     launch = Launch(text.name, chunks(count, CHUNK_OUTPUTS))
     return written(scribe, "c/random.c.j2", text, (launch,), random=(text.generator,))
+
+
+def _are_right(bounds: Sequence[Value]) -> bool:
+    """True if the interval of the bounds is known not to be empty, or there are none."""
+    known = [v.known() for v in bounds]
+    return not bounds or (known[0] is not None and known[1] is not None and int(known[0]) < int(known[1]))
 
 
 TABLE = {"random": (random, no_scratch)}

@@ -12,8 +12,8 @@ from typing import Any
 
 from ...opdef import Reduction
 from ...shapes import Batch, element_count
-from ..index import Axis, access_of
 from ..emitted import Launch
+from ..index import Axis, access_of
 from ..ir import Buffer, Node, Size, Value
 from ..scalar import Expr, size_text
 from .folds import Fold, fold_of

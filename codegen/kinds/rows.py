@@ -11,8 +11,8 @@ from typing import Any
 
 from ...opdef import Reduction
 from ...shapes import Batch, element_count
-from ..index import access_of
 from ..emitted import Launch
+from ..index import access_of
 from ..ir import Node, Value
 from ..scalar import Expr, c_type, size_text
 from .folds import Fold, fold_of

@@ -20,8 +20,8 @@ from ..index import Access, Axis, access_of, broadcast_access, collapse, index_t
 from ..ir import Buffer, Kernel, Node, Plan, Value
 from ..names import Names, comment
 from ..passes.place_copies import variable_of
-from ..scalar import Expr, Printer, as_expr, c_type, declarations, literal
 from ..problems import NotCompilable
+from ..scalar import Expr, Printer, as_expr, c_type, declarations, literal
 
 # floats with one of these values are part of the text; others are run-time values, so that changing a learning rate
 # leaves the source, and with it the cache entry, alone
@@ -67,7 +67,15 @@ class Space:
 class Scribe:
     """Writes the lines of one kernel."""
 
-    def __init__(self, kernel: Kernel, plan: Plan, printer: Printer, tables: Any, failures: dict[str, int], reserved: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        plan: Plan,
+        printer: Printer,
+        tables: Any,
+        failures: dict[str, int],
+        reserved: Sequence[str] = (),
+    ) -> None:
         self.kernel = kernel
         self.plan = plan
         self.printer = printer
@@ -157,7 +165,11 @@ class Scribe:
         if base.op.type == "_Iota":
             return Expr(f"({c_type(base.dtype)})({space.index(access, variables)})", base.dtype, 13)
         full = broadcast_access(access, space.dims)
-        if all(s == 0 or d == 1 for s, d in zip(full.strides, full.dims, strict=True)) and full.offset == 0 and not self._is_written(base):
+        if (
+            all(s == 0 or d == 1 for s, d in zip(full.strides, full.dims, strict=True))
+            and full.offset == 0
+            and not self._is_written(base)
+        ):
             return Expr(self._hoist(base), base.dtype)
         return Expr(f"{self.pointer_to(base)}[{space.index(access, variables)}]", base.dtype)
 
@@ -240,7 +252,9 @@ class Scribe:
             if value in self.kernel.writes:
                 space.note(Access(value, value.dims, row_major(value.dims)))
 
-    def lines_at(self, node: Node, space: Space, variables: Sequence[str], local: Callable[[Value], Expr | None]) -> list[str]:
+    def lines_at(
+        self, node: Node, space: Space, variables: Sequence[str], local: Callable[[Value], Expr | None]
+    ) -> list[str]:
         """The computation of one pointwise or update node at the loop variables, with its stores."""
         operands: list[Expr] = []
         targets: list[str] = []

@@ -31,8 +31,8 @@ class Columns:
     width: int  # columns of a block at most; 0 if the axis is the last one
     inner: str
     outer: str  # the text of the outer index
-    first: str  # the columns of an item
-    last: str
+    left: str  # the columns of an item
+    right: str
 
 
 def _columns(outer: Any, size: Any, inner: Any) -> Columns:
@@ -42,12 +42,15 @@ def _columns(outer: Any, size: Any, inner: Any) -> Columns:
     if isinstance(inner, int) and inner <= COLUMNS:
         count = size_text(outer)
         block = block_of(size * inner)
-        return Columns(count, block, "", max(1, inner), size_text(inner), "0" if count == "1" else "i", "0", size_text(inner))
+        return Columns(
+            count, block, "", max(1, inner), size_text(inner), "0" if count == "1" else "i", "0", size_text(inner)
+        )
     blocks = chunks(size_text(inner), COLUMNS)
     factor = f"({size_text(outer)})" if isinstance(outer, Batch) else str(outer)
     items = blocks if outer == 1 else f"{factor} * {blocks}"
     row = "0" if outer == 1 else "o"
-    return Columns(items, block_of(size * COLUMNS), blocks, COLUMNS, size_text(inner), row, "first", "last")
+    block = 1 if isinstance(size, Batch) else block_of(size * COLUMNS)
+    return Columns(items, block, blocks, COLUMNS, size_text(inner), row, "left", "right")
 
 
 # --- positions of extremes ---------------------------------------------------------------------------------------------
@@ -63,6 +66,7 @@ class ExtremeText:
     size: str  # of the axis
     ctype: str
     position_type: str
+    position: str  # `k` as that type
     x: str  # the element at `k` of the axis
     initial: str  # what every element is compared with first
     better: str  # operator between a better element and the best so far
@@ -92,6 +96,7 @@ def argreduce(context: Context) -> Written:
         size=size_text(size),
         ctype=c_type(x.dtype),
         position_type=c_type(output.dtype),
+        position="k" if output.dtype.base_dtype.name == "int64" else f"({c_type(output.dtype)})k",
         x=f"{source}[{place(strides, (columns.outer, 'k', column))}]",
         initial=initial,
         better=">" if node.type == "ArgMax" else "<",
@@ -111,14 +116,23 @@ class ScanText:
     name: str
     comment: tuple[str, ...]
     columns: Columns
-    size: str  # of the axis
+    start: str  # the conditions of the loop along the axis
+    condition: str
+    step: str
     ctype: str
     identity: str
     operator: str
     x: str  # the element at `k` of the axis
     y: str
     is_exclusive: bool
-    is_reverse: bool
+
+
+def _walk(size: Any, backwards: bool) -> dict[str, str]:
+    """The parts of a loop with the variable `k` along an axis."""
+    if not backwards:
+        return {"start": "0", "condition": f"k < {size_text(size)}", "step": "++k"}
+    end = f"{size_text(size)} - 1" if isinstance(size, Batch) else str(size - 1)
+    return {"start": end, "condition": "k >= 0", "step": "--k"}
 
 
 _SCANS = {"Cumsum": ("+", 0), "Cumprod": ("*", 1)}
@@ -136,14 +150,13 @@ def scan(context: Context) -> Written:
         name=context.kernel.name,
         comment=header(scribe),
         columns=columns,
-        size=size_text(size),
+        **_walk(size, node.attr("reverse")),
         ctype=c_type(x.dtype),
         identity=literal(identity, x.dtype),
         operator=operator,
         x=f"{operand(scribe, x)}[{index}]",
         y=f"{operand(scribe, output)}[{index}]",
         is_exclusive=bool(node.attr("exclusive")),
-        is_reverse=bool(node.attr("reverse")),
     )
     return written(scribe, "shared/scan.j2", text, (Launch(text.name, chunks(columns.items, columns.block)),))
 
@@ -211,7 +224,7 @@ def topk_scratch(kernel: Kernel) -> Size:
     if indices in kernel.writes:
         return Size()
     count = element_count(indices.dims)
-    return Size(per_batch=4 * count.per) if isinstance(count, Batch) else Size(fixed=4 * count)
+    return Size(per_batch=4 * count.per) if isinstance(count, Batch) else Size(fixed=4 * max(1, count))
 
 
 TABLE = {"argreduce": (argreduce, no_scratch), "scan": (scan, no_scratch), "topk": (topk, topk_scratch)}

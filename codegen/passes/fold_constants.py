@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ...shapes import element_count
 from ...values import evaluate
 from ..ir import Node, Roots, Value
@@ -11,7 +13,9 @@ from ..rewrite import active_builder, rewrite
 
 # larger results are cheaper to compute than to carry: zeros([4096, 4096]) stays a fill
 LIMIT = 65536
-NEVER = frozenset(("Const", "_Feed", "_Read", "VariableV2"))
+NEVER = frozenset(("Const", "_Feed", "_Read", "_Extent", "VariableV2"))
+# known without their operand
+SIZES = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
 def fold_constants(roots: Roots) -> Roots:
@@ -19,18 +23,21 @@ def fold_constants(roots: Roots) -> Roots:
 
 
 def fold(node: Node) -> Sequence[Value] | None:
-    """f(constants)  ->  constant"""
-    if node.type in NEVER or not node.opdef.is_pure or not node.inputs:
+    """f(constants)  ->  constant; sizes that are numbers too"""
+    if node.type in NEVER or not node.opdef.is_pure or any(_too_large(v) for v in node.outputs):
         return None
-    if any(v.op.type != "Const" for v in node.inputs) or any(_too_large(v) for v in node.outputs):
-        return None
-    arrays = [v.op.attr("value") for v in node.inputs]
-    if any(a.dtype == object for a in arrays):
-        return None
-    folded = [evaluate(node, arrays, i) for i in range(len(node.outputs))]
+    folded = [v.known() for v in node.outputs] if node.type in SIZES else _evaluated(node)
     if any(f is None or f.dtype != v.dtype.as_numpy_dtype for f, v in zip(folded, node.outputs, strict=True)):
         return None
     return [active_builder().constant(f) for f in folded]
+
+
+def _evaluated(node: Node) -> list[np.ndarray | None]:
+    """The outputs of a node whose inputs are all constants; None for one that cannot be said."""
+    arrays = [v.op.attr("value") if v.op.type == "Const" else None for v in node.inputs]
+    if any(a is None or a.dtype == object for a in arrays):
+        return [None] * len(node.outputs)
+    return [evaluate(node, arrays, i) for i in range(len(node.outputs))]
 
 
 def _too_large(value: Value) -> bool:

@@ -257,7 +257,9 @@ class _Grouping:
         kept = self._kept(producer)
         for value in self._operands(own):
             access = access_of(value)
-            if self.cluster.get(access.base.op) is producer and (access.base not in rows or access.dims != kept or not access.is_whole):
+            if self.cluster.get(access.base.op) is producer and (
+                access.base not in rows or access.dims != kept or not access.is_whole
+            ):
                 return False
         return all(n.outputs[0].dims == kept for n in own.nodes if n.outputs)
 

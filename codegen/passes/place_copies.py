@@ -36,8 +36,9 @@ def copy_for_contiguity(node: Node) -> Sequence[Value] | None:
         return None
     if not isinstance(node.kind, Primitive):
         return None
-    data = set(node.data_inputs())
-    inputs = [copy(v) if v in data and not _is_in_memory(v) else v for v in node.inputs]
+    data = {v for v in node.data_inputs() if not v.dtype.is_ref}
+    written = {variable_of(v) for v in node.inputs if v.dtype.is_ref}
+    inputs = [copy(v) if v in data and (not _is_in_memory(v) or _is_of(v, written)) else v for v in node.inputs]
     return None if tuple(inputs) == node.inputs else _again(node, inputs)
 
 
@@ -45,6 +46,12 @@ def _is_in_memory(value: Value) -> bool:
     """True if the elements lie one after the other somewhere (sizes and counting sequences lie nowhere)."""
     access = access_of(value)
     return access.is_contiguous and access.base.op.type not in UNSTORED
+
+
+def _is_of(value: Value, variables: set[Node]) -> bool:
+    """True if the elements are those of a variable that the reader of `value` is about to write."""
+    base = access_of(value).base.op
+    return base.type == "_Read" and variable_of(base.inputs[0]) in variables
 
 
 def _again(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:

@@ -182,9 +182,7 @@ class _Specialiser:
 
     def _write(self, op: Any, inputs: list[Value]) -> Sequence[Value]:
         definition: OpDef = op.opdef
-        flat = [
-            value if arg.is_ref else self._deref(value) for arg, value in zip(definition.inputs, inputs, strict=True)
-        ]
+        flat = [value if arg.is_ref else self._deref(value) for arg, value in zip(definition.inputs, inputs, strict=True)]
         if self.guards[op]:
             flat = self._guarded(op, flat)
         references = [v for v in flat if v.dtype.is_ref]

@@ -75,7 +75,7 @@ NAMES = tuple(FIGURES)
 
 def draw_image(label: int, channels: int, random: np.random.Generator) -> np.ndarray:
     """(128, 128, channels) float32 in 0..1 of the class `label`."""
-    size = random.uniform(18, 44)
+    size = random.uniform(30, 56)
     centre = random.uniform(size, SIDE - size, 2)
     angle = random.uniform(-0.25, 0.25)  # rows and columns stay what they are
     y, x = np.ogrid[0:SIDE, 0:SIDE]

@@ -25,10 +25,11 @@ TESTS = 5  # times the held-out accuracy is measured
 # --- the helpers: each makes variables and operations, and returns the layer's output ---
 
 
-def new_weights(shape: Sequence[int]) -> Any:
-    """He's initialisation: with less the signal dies on its way through ten layers, with more it explodes."""
+def new_weights(shape: Sequence[int], gain: float = 2.0) -> Any:
+    """He's initialisation, variance gain / inputs: with less than 2 the signal dies on its way through ten ReLUs."""
     inputs = int(np.prod(shape[:-1]))
-    return tf.Variable(tf.truncated_normal(shape, stddev=(2.0 / inputs) ** 0.5), name="weights")
+    stddev = (gain / inputs) ** 0.5 / 0.88  # cutting the tails off at two deviations leaves 0.88 of one
+    return tf.Variable(tf.truncated_normal(shape, stddev=stddev), name="weights")
 
 
 def new_biases(length: int, value: float = 0.05) -> Any:
@@ -54,27 +55,29 @@ def flatten_layer(x: Any) -> tuple[Any, int]:
     return tf.reshape(x, [-1, features]), features
 
 
-def new_fc_layer(x: Any, inputs: int, outputs: int, bias: float = 0.05) -> Any:
+def new_fc_layer(x: Any, inputs: int, outputs: int, gain: float = 2.0, bias: float = 0.05) -> Any:
     """(?, inputs) -> (?, outputs): a fully connected layer with ReLU."""
-    return tf.nn.relu(tf.matmul(x, new_weights([inputs, outputs])) + new_biases(outputs, bias))
+    return tf.nn.relu(tf.matmul(x, new_weights([inputs, outputs], gain)) + new_biases(outputs, bias))
 
 
 @dataclass(frozen=True)
 class Network:
     """Tensors and operations that a run feeds and fetches."""
 
-    images: Any  # (?, 128, 128, channels), 0..1
+    images: Any  # (?, 128, 128, channels), standardised
     labels: Any  # (?, 10), one-hot
+    learning_rate: Any  # ()
     guesses: Any  # (?,) int64
     loss: Any  # ()
     accuracy: Any  # ()
     train_step: Any
 
 
-def new_network(channels: int, learning_rate: float) -> Network:
+def new_network(channels: int) -> Network:
     """Feature filters 32, 32, pool, 64, 64, pool, 128, 128, pool, 128, 128, pool; classifier; dense layer."""
     images = tf.placeholder(tf.float32, [None, _shapes.SIDE, _shapes.SIDE, channels], name="images")
     labels = tf.placeholder(tf.float32, [None, CLASSES], name="labels")
+    learning_rate = tf.placeholder(tf.float32, [], name="learning_rate")
 
     x, inputs = images, channels
     for block, filters in enumerate([32, 64, 128, 128], start=1):
@@ -88,14 +91,14 @@ def new_network(channels: int, learning_rate: float) -> Network:
         x = new_conv_layer(x, inputs, filter_size=4, filters=128)  # (?, 8, 8, 128)
     with tf.name_scope("dense"):
         x, features = flatten_layer(x)
-        # A class whose ReLU gives 0 for every image has no gradient and never comes back: start all well above 0.
-        logits = new_fc_layer(x, features, CLASSES, bias=2.0)
+        # A class whose ReLU gives 0 for every image has no gradient and never comes back: all start well above 0.
+        logits = new_fc_layer(x, features, CLASSES, gain=0.02, bias=2.0)
 
     guesses = tf.argmax(logits, 1, name="guesses")
     loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits), name="loss")
     accuracy = tf.reduce_mean(tf.cast(tf.equal(guesses, tf.argmax(labels, 1)), tf.float32), name="accuracy")
     train_step = tf.train.AdamOptimizer(learning_rate).minimize(loss)
-    return Network(images, labels, guesses, loss, accuracy, train_step)
+    return Network(images, labels, learning_rate, guesses, loss, accuracy, train_step)
 
 
 # --- training ---
@@ -111,6 +114,12 @@ class History:
     held_out_accuracy: list[float] = field(default_factory=list)
 
 
+def standardised(images: np.ndarray) -> np.ndarray:
+    """Each image with mean 0 and deviation 1: what colour it has says nothing about its class."""
+    images = images - images.mean(axis=(1, 2, 3), keepdims=True)
+    return images / images.std(axis=(1, 2, 3), keepdims=True)
+
+
 def one_hot(labels: np.ndarray) -> np.ndarray:
     return np.eye(CLASSES, dtype=np.float32)[labels]
 
@@ -118,7 +127,7 @@ def one_hot(labels: np.ndarray) -> np.ndarray:
 def guess(session: Any, network: Network, images: np.ndarray, batch: int) -> np.ndarray:
     """(n, 128, 128, channels) images -> (n,) classes."""
     parts = [
-        session.run(network.guesses, feed_dict={network.images: images[rows]})
+        session.run(network.guesses, feed_dict={network.images: standardised(images[rows])})
         for rows in _batches.in_order(len(images), batch)
     ]
     return np.concatenate(parts)
@@ -127,7 +136,11 @@ def guess(session: Any, network: Network, images: np.ndarray, batch: int) -> np.
 def train(
     session: Any, network: Network, held_out: tuple[np.ndarray, np.ndarray], options: argparse.Namespace
 ) -> History:
-    """Run the steps, each on images drawn for it; measure the held-out accuracy now and then."""
+    """Run the steps, each on images drawn for it; measure the held-out accuracy now and then.
+
+    Adam's first steps have full size whatever the gradient's noise, and every one moves the last layer by more than
+    its whole signal: without the warm-up its ReLUs are all dead after 20 steps.
+    """
     random = np.random.default_rng([options.seed, 1])
     history = History()
     test_every = -(-options.steps // TESTS)
@@ -136,7 +149,11 @@ def train(
             images, labels = _shapes.draw_images(options.batch, options.channels, random)
             _, loss, accuracy = session.run(
                 [network.train_step, network.loss, network.accuracy],
-                feed_dict={network.images: images, network.labels: one_hot(labels)},
+                feed_dict={
+                    network.images: standardised(images),
+                    network.labels: one_hot(labels),
+                    network.learning_rate: options.learning_rate * min(step / options.warm_up, 1.0),
+                },
             )
             history.loss.append(float(loss))
             history.accuracy.append(float(accuracy))
@@ -209,7 +226,7 @@ def run(options: argparse.Namespace) -> None:
     with tf.Graph().as_default():
         tf.set_random_seed(options.seed)
         with tf.device(_options.device_name(options)):
-            network = new_network(options.channels, options.learning_rate)
+            network = new_network(options.channels)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             history = train(session, network, (images, labels), options)
@@ -226,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--steps", type=_options.positive_int, default=150, metavar="N", help="training steps")
+    add("--warm-up", type=_options.positive_int, default=50, metavar="N", help="steps until the full learning rate")
     add("--channels", type=int, choices=(1, 3), default=3, help="1: grey images, 3: colour")
     add("--held-out", type=_options.positive_int, default=320, metavar="N", help="images held out")
     return _options.run_example(parser, run, arguments)

@@ -39,9 +39,9 @@ def _switch(call: Call, data: Any, pred: Any) -> tuple[Any, Any]:
     return (None, data) if pred else (data, None)
 
 
-switch = primitive(
-    "Switch", "data: T, pred: bool -> output_false: T, output_true: T", "switch", _both_branches, T=ALL
-)(_switch)
+switch = primitive("Switch", "data: T, pred: bool -> output_false: T, output_true: T", "switch", _both_branches, T=ALL)(
+    _switch
+)
 ref_switch = primitive(
     "RefSwitch",
     "data: Ref(T), pred: bool -> output_false: Ref(T), output_true: Ref(T)",

@@ -104,13 +104,13 @@ def _rows_shape(call: Call) -> list[Dims | None]:
     validate_indices=True,
     **_INDEX,
 )
-def gather(call: Call, params: Any, indices: Any) -> Any:
+def gather_rows(call: Call, params: Any, indices: Any) -> Any:
     """The slices of params along its first dimension that the indices name."""
     return gather_v2(params, indices, 0)
 
 
-@gather.gradient
-def _gather_gradient(op: Any, dy: Any) -> Any:
+@gather_rows.gradient
+def _gather_rows_gradient(op: Any, dy: Any) -> Any:
     params, indices = op.inputs
     return unsorted_segment_sum(dy, indices, extent(params, 0)), None
 
@@ -273,16 +273,15 @@ def _flat_index(indices: Any, place: Any, dims: Dims, invalid: Any) -> Any:
 
     A vector that points outside becomes `invalid`, so that a later check finds it.
     """
-    depth = len(dims)
-    limits = cast(strided_slice(place, [0], [depth], [1]), DstT=indices.dtype)
-    inside = all_(logical_and(greater_equal(indices, 0), less(indices, limits)), [-1])
+    depth, dtype = len(dims), indices.dtype.base_dtype
     steps = [element_count(dims[i + 1 :]) for i in range(depth)]
-    if any(isinstance(step, Batch) for step in steps):
-        strides = cast(
-            pack([prod(strided_slice(place, [i + 1], [depth], [1]), [0]) for i in range(depth)]), DstT=indices.dtype
-        )
+    if any(isinstance(d, Batch) for d in (*dims, *steps)):
+        limits = cast(strided_slice(place, [0], [depth], [1]), DstT=dtype)
+        products = pack([prod(strided_slice(place, [i + 1], [depth], [1]), [0]) for i in range(depth)])
+        strides = cast(products, DstT=dtype)
     else:
-        strides = np.asarray(steps, indices.dtype.as_numpy_dtype)
+        limits, strides = (np.asarray(sizes, dtype.as_numpy_dtype) for sizes in (dims, steps))
+    inside = all_(logical_and(greater_equal(indices, 0), less(indices, limits)), [-1])
     return select_v2(inside, sum_(mul(indices, strides), [-1]), invalid)
 
 

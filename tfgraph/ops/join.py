@@ -10,7 +10,7 @@ from ..dtypes import ALL, int32, int64
 from ..errors import fail
 from ..opdef import Call, composite, primitive, view
 from ..shapes import Batch, Dim, Dims, Undecided, merge_dim, merge_dims, show
-from .shape import INDEX_TYPES, expand_dims, requested, shape_tensor
+from .shape import INDEX_TYPES, expand_dims, requested
 
 
 def _from_front(axis: int, rank: int, text: str) -> int:

@@ -29,30 +29,29 @@ def _matmul_shape(call: Call) -> list[Dims | None]:
     return [(rows, columns)]
 
 
-@primitive(
-    "MatMul", "a: T, b: T -> product: T", "matmul", _matmul_shape, T=_FACTORS, transpose_a=False, transpose_b=False
-)
+@primitive("MatMul", "a: T, b: T -> product: T", "matmul", _matmul_shape, T=_FACTORS, transpose_a=False, transpose_b=False)
 def matmul(call: Call, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """the matrix product a b, each transposed first if so asked: (n, k) (k, m) -> (n, m)"""
     return (a.T if call.attr("transpose_a") else a) @ (b.T if call.attr("transpose_b") else b)
 
 
-# for each pair (transpose_a, transpose_b): the operands and flags of da and db; g is the gradient of the product
-_MATMUL_GRADIENTS: dict[tuple[bool, bool], tuple[tuple[str, bool, bool], tuple[str, bool, bool]]] = {
-    (False, False): (("gb", False, True), ("ag", True, False)),
-    (False, True): (("gb", False, False), ("ga", True, False)),
-    (True, False): (("bg", False, True), ("ag", False, False)),
-    (True, True): (("bg", True, True), ("ga", True, True)),
+# for each pair (transpose_a, transpose_b), what makes da and db: two operands, and whether each is transposed; operands
+# 0 and 1 are a and b, 2 is the gradient of the product
+_MATMUL_GRADIENTS: dict[tuple[bool, bool], tuple[tuple[int, int, bool, bool], tuple[int, int, bool, bool]]] = {
+    (False, False): ((2, 1, False, True), (0, 2, True, False)),
+    (False, True): ((2, 1, False, False), (2, 0, True, False)),
+    (True, False): ((1, 2, False, True), (0, 2, False, False)),
+    (True, True): ((1, 2, True, True), (2, 0, True, True)),
 }
 
 
 @matmul.gradient
 def _matmul_gradient(op: Any, g: Any) -> Any:
-    operands = {"a": op.inputs[0], "b": op.inputs[1], "g": g}
+    operands = (*op.inputs, g)
     rules = _MATMUL_GRADIENTS[bool(op.attr("transpose_a")), bool(op.attr("transpose_b"))]
     return [
         matmul(operands[left], operands[right], transpose_a=flip_left, transpose_b=flip_right)
-        for (left, right), flip_left, flip_right in rules
+        for left, right, flip_left, flip_right in rules
     ]
 
 
@@ -71,9 +70,7 @@ def _batch_matmul_shape(call: Call) -> list[Dims | None]:
     return [(*(batch or ()), rows, columns)]
 
 
-@primitive(
-    "BatchMatMul", "x: T, y: T -> output: T", "matmul", _batch_matmul_shape, T=_FACTORS, adj_x=False, adj_y=False
-)
+@primitive("BatchMatMul", "x: T, y: T -> output: T", "matmul", _batch_matmul_shape, T=_FACTORS, adj_x=False, adj_y=False)
 def batch_matmul(call: Call, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """the products of the matrices in the last two dimensions: (..., n, k) (..., k, m) -> (..., n, m)"""
     return (np.swapaxes(x, -1, -2) if call.attr("adj_x") else x) @ (np.swapaxes(y, -1, -2) if call.attr("adj_y") else y)
@@ -81,11 +78,11 @@ def batch_matmul(call: Call, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @batch_matmul.gradient
 def _batch_matmul_gradient(op: Any, g: Any) -> Any:
-    operands = {"a": op.inputs[0], "b": op.inputs[1], "g": g}
+    operands = (*op.inputs, g)
     rules = _MATMUL_GRADIENTS[bool(op.attr("adj_x")), bool(op.attr("adj_y"))]
     return [
         batch_matmul(operands[left], operands[right], adj_x=flip_left, adj_y=flip_right, name="MatMul")
-        for (left, right), flip_left, flip_right in rules
+        for left, right, flip_left, flip_right in rules
     ]
 
 
@@ -145,9 +142,7 @@ def _matrix_set_diag_shape(call: Call) -> list[Dims | None]:
     return [dims]
 
 
-@composite(
-    "MatrixSetDiag", "input: T, diagonal: T -> output: T", _matrix_set_diag_shape, T=(*NUMBERS, bool_)
-)
+@composite("MatrixSetDiag", "input: T, diagonal: T -> output: T", _matrix_set_diag_shape, T=(*NUMBERS, bool_))
 def matrix_set_diag(call: Call, x: Any, diagonal: Any) -> Any:
     """matrices with other diagonals: (..., n, m), (..., min(n, m)) -> (..., n, m)"""
     rows, columns = (int(d) for d in call.shape("input")[-2:])

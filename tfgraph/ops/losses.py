@@ -69,7 +69,7 @@ def _xent_shape(call: Call) -> list[Dims | None]:
         sizes = f"logits_size={show(logits)} labels_size={show(labels)}"
         for size, label_size in zip(logits, labels, strict=False):
             if 1 not in (size, label_size):
-                merge_dim(size, label_size, f"logits and labels must be broadcastable: {sizes}")
+                merge_dim(size, label_size, f"logits and labels must be same size: {sizes}")
     dims = with_rank(broadcast_dims(logits, labels), 2, "logits must be 2-dimensional")
     return [dims[:1], dims]
 

@@ -36,9 +36,7 @@ def reduced_shape(call: Call) -> list[Dims | None]:
 
 
 def _numeric(type_name: str, combine: str) -> Any:
-    return reduction(
-        type_name, _NUMERIC, combine, reduced_shape, static=_AXES, T=NUMBERS, Tidx=INDEX_TYPES, keep_dims=False
-    )
+    return reduction(type_name, _NUMERIC, combine, reduced_shape, static=_AXES, T=NUMBERS, Tidx=INDEX_TYPES, keep_dims=False)
 
 
 def _logical(type_name: str, combine: str) -> Any:

@@ -27,8 +27,7 @@ def merge_shapes(a: Dims | None, b: Dims | None, run: str | None = None) -> Dims
     for i, (x, y) in enumerate(zip(a, b, strict=True)):
         if isinstance(x, int) and isinstance(y, int) and x != y:
             fail(
-                f"Dimension {i} in both shapes must be equal, but are {x} and {y}. "
-                f"Shapes are {show(a)} and {show(b)}.",
+                f"Dimension {i} in both shapes must be equal, but are {x} and {y}. Shapes are {show(a)} and {show(b)}.",
                 run,
             )
         merged.append(merge_dim(x, y, run))
@@ -168,5 +167,3 @@ def _put(target: Any, indices: Any, updates: Any) -> None:
 scatter_update = _scatter("ScatterUpdate", ALL, _put, "ref[indices] = updates, rows in order: the last one stays.")
 scatter_add = _scatter("ScatterAdd", NUMBERS, np.add.at, "ref[indices] += updates; equal indices add up.")
 scatter_sub = _scatter("ScatterSub", NUMBERS, np.subtract.at, "ref[indices] -= updates; equal indices add up.")
-
-

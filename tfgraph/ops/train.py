@@ -87,12 +87,8 @@ def apply_adagrad(m: Any, var: Any, accum: Any, lr: Any, grad: Any, *, update_sl
     return var - grad * lr * m.rsqrt(accum), accum
 
 
-@_step(
-    "ApplyAdadelta", "var: Ref(T), accum: Ref(T), accum_update: Ref(T), lr: T, rho: T, epsilon: T, grad: T"
-)
-def apply_adadelta(
-    m: Any, var: Any, accum: Any, accum_update: Any, lr: Any, rho: Any, epsilon: Any, grad: Any
-) -> Any:
+@_step("ApplyAdadelta", "var: Ref(T), accum: Ref(T), accum_update: Ref(T), lr: T, rho: T, epsilon: T, grad: T")
+def apply_adadelta(m: Any, var: Any, accum: Any, accum_update: Any, lr: Any, rho: Any, epsilon: Any, grad: Any) -> Any:
     """Adadelta (Zeiler 2012); the step is scaled by the steps before it."""
     accum = accum * rho + grad * grad * (1 - rho)
     step = m.sqrt(accum_update + epsilon) * m.rsqrt(accum + epsilon) * grad
@@ -140,9 +136,7 @@ def _ftrl(m: Any, var: Any, accum: Any, linear: Any, grad: Any, shrunk: Any, lr:
 
 
 @_step("ApplyFtrl", "var: Ref(T), accum: Ref(T), linear: Ref(T), grad: T, lr: T, l1: T, l2: T, lr_power: T")
-def apply_ftrl(
-    m: Any, var: Any, accum: Any, linear: Any, grad: Any, lr: Any, l1: Any, l2: Any, lr_power: Any
-) -> Any:
+def apply_ftrl(m: Any, var: Any, accum: Any, linear: Any, grad: Any, lr: Any, l1: Any, l2: Any, lr_power: Any) -> Any:
     """FTRL-proximal (McMahan et al. 2013)."""
     return _ftrl(m, var, accum, linear, grad, grad, lr, l1, l2, lr_power)
 

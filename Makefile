@@ -1,0 +1,45 @@
+# make demo         train the digits net through generated C (the main job)
+# make test         style, types and the whole test suite
+# make conformance  the same scripts on TensorFlow and on tfgraph
+# make bench        figures beside TensorFlow's, into benchmarks/README.md
+#
+# Each creates a virtual environment of its own and installs what it needs there.
+
+PYTHON ?= python3
+WORKERS ?= 2
+OUT ?= out
+
+.PHONY: demo test lint types conformance bench clean
+
+demo: .venv/demo.done
+	.venv/bin/python -m tfgraph.examples.digits --output $(OUT)/digits
+
+test: .venv-test/test.done lint types
+	.venv-test/bin/python -m pytest -n $(WORKERS) tests
+
+lint: .venv-test/test.done
+	.venv-test/bin/ruff check .
+
+# mypy reads packages from folders, so the four folders are laid out as they are installed
+types: .venv-test/test.done
+	rm -rf build/types && mkdir -p build/types/tfgraph
+	ln -s $(CURDIR)/tfgraph/* $(CURDIR)/codegen $(CURDIR)/templates $(CURDIR)/runtime build/types/tfgraph/
+	cd build/types && MYPYPATH=. $(CURDIR)/.venv-test/bin/mypy --config-file $(CURDIR)/pyproject.toml -p tfgraph
+
+conformance: .venv-conformance/conformance.done
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-conformance/bin/python -m pytest -m conformance tests/conformance
+
+bench: .venv-conformance/conformance.done
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-conformance/bin/python -m benchmarks
+
+# a virtual environment called .venv* with this checkout and one of its extras
+.venv/demo.done: EXTRA = examples
+.venv-test/test.done: EXTRA = test
+.venv-conformance/conformance.done: EXTRA = conformance
+%.done: pyproject.toml
+	$(PYTHON) -m venv $(@D) || { echo "python3 cannot make virtual environments here: apt install python3-venv"; exit 1; }
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-test .venv-conformance build $(OUT)
