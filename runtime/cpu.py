@@ -67,7 +67,7 @@ def load(source: str) -> Any:
     """
     compiler = find_compiler()
     if compiler is None:
-        raise UnavailableError(None, None, f"There is no C compiler. {HOW_TO_INSTALL}")  # type: ignore[call-arg, arg-type]
+        raise UnavailableError(None, None, f"There is no C compiler. {HOW_TO_INSTALL}")
     target = target_options()
     command = compiler.command_line("step.c", "step.so", target)
     key = key_of(source, compiler.identity, "\n".join(command), processor_identity())
@@ -95,7 +95,7 @@ def _load_entry(cache: ModuleCache, key: str, source: str, command: list[str], c
         return ffi.dlopen(str(entry))
     except OSError as error:
         text = f"The module that {compiler.command[0]} made cannot be loaded: {error}. {HOW_TO_INSTALL}"
-        raise InternalError(None, None, text) from error  # type: ignore[call-arg, arg-type]
+        raise InternalError(None, None, text) from error
 
 
 def _compile(cache: ModuleCache, key: str, source: str, command: list[str]) -> Path:
@@ -115,9 +115,9 @@ def _compile(cache: ModuleCache, key: str, source: str, command: list[str]) -> P
             )
         except OSError as error:
             text = f"The C compiler cannot be started: {error}\n  command: {' '.join(command)}\n{HOW_TO_INSTALL}"
-            raise UnavailableError(None, None, text) from error  # type: ignore[call-arg, arg-type]
+            raise UnavailableError(None, None, text) from error
         if done.returncode != 0 or not (folder / "step.so").is_file():
-            raise InternalError(None, None, _failure(command, done))  # type: ignore[call-arg, arg-type]
+            raise InternalError(None, None, _failure(command, done))
         return cache.store(key, folder / "step.so")
 
 

@@ -91,7 +91,7 @@ class _Reference:
             seeds, counter = self.memory.seeds[node.origin.name]
             shape = at_batch(node.outputs[0].dims, self.memory.n)
             size = int(np.prod(shape, dtype=np.int64))
-            bounds = [i.reshape(()) for i in inputs[1:]]
+            bounds = [int(i.reshape(())) for i in inputs[1:]]
             return [sample(node.type, seeds, counter, size, node.outputs[0].dtype.as_numpy_dtype, *bounds).reshape(shape)]
         attrs = {name: self._sized(attr) for name, attr in node.attrs.items()}
         return compute(node.opdef, Call(node.opdef, [Array(i) for i in inputs], attrs), inputs)

@@ -52,7 +52,7 @@ def _find(wanted: str, path: str) -> Compiler | None:
         command = shlex.split(wanted)
         if shutil.which(command[0], path=path) is None:
             text = f"$CC is {wanted!r}, but there is no program {command[0]!r} that could be run. {HOW_TO_INSTALL}"
-            raise UnavailableError(None, None, text)  # type: ignore[call-arg, arg-type]
+            raise UnavailableError(None, None, text)
         return Compiler(tuple(command), _identity(command, path))
     for name in CANDIDATES:
         if shutil.which(name, path=path) is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfgraph.codegen.emitted import Emitted
+from tfgraph.shapes import Batch
 
 FLAGS = "-O3 -march=native -std=gnu11 -ffp-contract=fast -fno-math-errno -fno-trapping-math".split()
 STRICT = "-Wall -Wextra -Werror -fPIC -shared -pthread".split()
@@ -113,3 +114,52 @@ class Compiled:
 
     def scratch_bytes(self, batch: int) -> int:
         return self.emitted.scratch.per_batch_bytes * batch + self.emitted.scratch.fixed_bytes
+
+
+SANITIZED_MAIN = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+void run(int64_t N, char *scratch, char **pointers, int order);
+
+int main(void)
+{
+    const int64_t sizes[] = { SIZES };
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    char *pointers[COUNT];
+    for (int i = 0; i < COUNT; ++i) {
+        pointers[i] = malloc((size_t)sizes[i] + !sizes[i]);
+        for (int64_t j = 0; j < sizes[i]; ++j)
+            pointers[i][j] = (char)(j % 4 == 3 ? 63 : j);
+    }
+    char *scratch = malloc(SCRATCH + 1);
+    run(BATCH, scratch, pointers, 2);
+    for (int i = 0; i < COUNT; ++i)
+        free(pointers[i]);
+    free(scratch);
+    return 0;
+}
+"""
+
+
+def run_sanitized(emitted: Emitted, batch: int, sizes: Sequence[int], folder: Path) -> None:
+    """Run a kernel on heap blocks of exactly these sizes (bytes) under the address and undefined sanitizers."""
+    scratch = emitted.scratch.per_batch_bytes * batch + emitted.scratch.fixed_bytes
+    main = SANITIZED_MAIN.replace("SIZES", ", ".join(map(str, sizes)))
+    main = main.replace("SCRATCH", str(scratch)).replace("BATCH", str(batch))
+    source, program = folder / "sanitized.c", folder / "sanitized"
+    source.write_text(c_file(emitted) + main)
+    flags = ["-O1", "-g", "-march=native", "-std=gnu11", "-pthread"]
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    subprocess.run(["gcc", *flags, *checks, str(source), "-o", str(program)], check=True)
+    done = subprocess.run([str(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def batch_size(dim: object, batch: int) -> int:
+    """The value of a dimension in a run."""
+    return dim.per * batch if isinstance(dim, Batch) else int(dim)  # type: ignore[call-overload]
+
+
+C_TYPES = {"float32": "float", "float64": "double", "int32": "int32_t", "int64": "int64_t"}
+"""Element types of the kernels under test."""

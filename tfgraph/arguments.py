@@ -7,7 +7,7 @@ constant.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from .dtypes import DType, as_dtype, int32
 from .opdef import REQUIRED, Arg, OneOf, OpDef
@@ -50,7 +50,7 @@ def _settle_from_tensors(
             return
 
 
-def _is_types(spec: Any) -> bool:
+def _is_types(spec: Any) -> TypeGuard[tuple[DType, ...]]:
     return isinstance(spec, tuple) and bool(spec) and isinstance(spec[0], DType)
 
 

@@ -36,7 +36,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
 
 
 def _shaped(array: np.ndarray, shape: TensorShape, verify: bool) -> np.ndarray:
-    sizes = tuple(shape.as_list())
+    sizes = tuple(int(size or 0) for size in shape.as_list())
     if verify and array.shape != sizes:
         raise TypeError(f"Expected Tensor's shape: {sizes}, got {array.shape}.")
     count = int(np.prod(sizes, dtype=np.int64))

@@ -45,11 +45,17 @@ class OpError(Exception):
         )
 
 
-def _subclass(name: str, code: int, when: str) -> type[OpError]:
-    def __init__(self: OpError, node_def: Any, op: Any, message: str) -> None:
-        OpError.__init__(self, node_def, op, message, code)
+class CodedError(OpError):
+    """An OpError whose class fixes its code."""
 
-    return type(name, (OpError,), {"__init__": __init__, "__doc__": when, "__module__": __name__})
+    CODE = UNKNOWN
+
+    def __init__(self, node_def: Any, op: Any, message: str) -> None:
+        super().__init__(node_def, op, message, self.CODE)
+
+
+def _subclass(name: str, code: int, when: str) -> type[CodedError]:
+    return type(name, (CodedError,), {"CODE": code, "__doc__": when, "__module__": __name__})
 
 
 CancelledError = _subclass("CancelledError", CANCELLED, "A run or step was cancelled.")
@@ -71,10 +77,7 @@ UnavailableError = _subclass("UnavailableError", UNAVAILABLE, "The runtime is no
 DataLossError = _subclass("DataLossError", DATA_LOSS, "A file is damaged.")
 UnauthenticatedError = _subclass("UnauthenticatedError", UNAUTHENTICATED, "Credentials are missing.")
 
-BY_CODE: dict[int, type[OpError]] = {
-    cls(None, None, "").error_code: cls  # type: ignore[call-arg]
-    for cls in OpError.__subclasses__()
-}
+BY_CODE: dict[int, type[CodedError]] = {cls.CODE: cls for cls in CodedError.__subclasses__()}
 
 
 class ShapeError(Exception):

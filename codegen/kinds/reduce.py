@@ -156,7 +156,7 @@ class _Reduce:
             merges=self._merges(folds, product_text([a.size for a in axes if not a.reduced])),
         )
         if in_parts:
-            launches = (Launch(f"{name}_parts", parts), Launch(name, f"tg_chunks({text.results}, {GRAIN})"))
+            launches: tuple[Launch, ...] = (Launch(f"{name}_parts", parts), Launch(name, f"tg_chunks({text.results}, {GRAIN})"))
         else:
             items = outer_count if columns is None else f"({outer_count}) * {blocks}"
             launches = (Launch(name, f"tg_chunks({items}, {text.outer_per_chunk})"),)
@@ -185,10 +185,11 @@ class _Reduce:
         lines, names = decompose(outer, "o") if outer else ([], [])
         kept = iter(names)
         reduced = [a for a in axes if a.reduced]
-        variables, loops = [], []
+        variables: list[str] = []
+        loops: list[tuple[str, str]] = []
         for axis in axes:
             if axis.reduced:
-                number = sum(1 for v in variables if v.startswith("r") or v == "k")
+                number = sum(v == "k" or v.startswith("r") for v in variables)
                 is_last = not kept_last and number == len(reduced) - 1
                 variable = "k" if is_last else f"r{number}"
                 variables.append(variable)

@@ -1,0 +1,127 @@
+"""The C of matrix products against NumPy in float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests._kernels import (
+    C_TYPES,
+    FOUR_THREADS,
+    IN_ORDER,
+    REVERSED,
+    Compiled,
+    batch_size,
+    prologue,
+    run_sanitized,
+)
+from tfgraph.codegen.emitted import PLAIN, Epilogue
+from tfgraph.codegen.kinds import matmul
+from tfgraph.codegen.kinds.matmul import MatMulSpec
+from tfgraph.codegen.target import TARGETS
+from tfgraph.shapes import Batch
+
+N = Batch(1)
+BATCHES = (0, 1, 7, 33, 300)
+
+SHAPES = {
+    "dense": MatMulSpec(N, 10, 33),
+    "columns of N": MatMulSpec(5, N, 70),
+    "depth of N": MatMulSpec(37, 20, N),
+    "one row": MatMulSpec(1, 17, N),
+    "one column": MatMulSpec(N, 1, 1),
+    "whole vectors": MatMulSpec(N, 64, 300),
+    "deep, shared out": MatMulSpec(N, 7, 2049),
+    "products of N": MatMulSpec(3, 5, 7, batch=N),
+    "products": MatMulSpec(60, 33, 20, batch=3),
+    "fixed, shared out": MatMulSpec(128, 100, 2000),
+    "multiple of N": MatMulSpec(70, 3, Batch(8)),
+}
+
+
+def operands(spec: MatMulSpec, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random a and b as they lie in memory, and their product in float64."""
+    products, m, n, k = (batch_size(d, batch) for d in (spec.batch, spec.m, spec.n, spec.k))
+    random = np.random.default_rng(1)
+    a = random.integers(-9, 10, (products, m, k)) + (random.random((products, m, k)) if "float" in spec.dtype else 0)
+    b = random.integers(-9, 10, (products, k, n)) + (random.random((products, k, n)) if "float" in spec.dtype else 0)
+    a, b = a.astype(spec.dtype), b.astype(spec.dtype)
+    product = a.astype(np.float64) @ b.astype(np.float64)
+    return (a.swapaxes(1, 2) if spec.transpose_a else a), (b.swapaxes(1, 2) if spec.transpose_b else b), product
+
+
+def compiled(spec: MatMulSpec, folder: Path, target: str | None = None, epilogue: Epilogue = PLAIN) -> Compiled:
+    names = ("a", "b") if epilogue.is_plain else ("a", "b", "bias")
+    lines = prologue(names, "y", C_TYPES[spec.dtype])
+    emitted = matmul.emit(spec, "k00_matmul", lines, epilogue, "/* product */", TARGETS[target] if target else None)
+    return Compiled(emitted, folder)
+
+
+def check(spec: MatMulSpec, kernel: Compiled, batch: int) -> None:
+    a, b, expected = operands(spec, batch)
+    result = np.zeros(expected.shape, spec.dtype)
+    found = kernel.run(batch, [a, b], result, IN_ORDER)
+    for order in (REVERSED, FOUR_THREADS):
+        assert np.array_equal(found, kernel.run(batch, [a, b], result, order)), "depends on the order of chunks"
+    tolerance = {"float32": 2e-6, "float64": 1e-14}.get(spec.dtype, 0)
+    largest = 100 * max(1, batch_size(spec.k, batch))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * largest)
+
+
+@pytest.mark.parametrize("transposed", ["nn", "nt", "tn", "tt"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_product(shape: str, transposed: str, tmp_path: Path) -> None:
+    spec = replace(SHAPES[shape], transpose_a=transposed[0] == "t", transpose_b=transposed[1] == "t")
+    kernel = compiled(spec, tmp_path)
+    varies = any(isinstance(d, Batch) for d in (spec.m, spec.n, spec.k, spec.batch))
+    for batch in BATCHES if varies else (0,):
+        check(spec, kernel, batch)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32", "int64"])
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_dtypes(dtype: str, transpose_b: bool, tmp_path: Path) -> None:
+    spec = MatMulSpec(N, 21, 35, transpose_b=transpose_b, dtype=dtype)
+    kernel = compiled(spec, tmp_path)
+    for batch in (1, 33):
+        check(spec, kernel, batch)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_vector_sizes(target: str, transpose_b: bool, tmp_path: Path) -> None:
+    spec = MatMulSpec(N, 21, 700, transpose_b=transpose_b)
+    check(spec, compiled(spec, tmp_path, target), 33)
+
+
+@pytest.mark.parametrize("k", [33, 4096])
+def test_epilogue(k: int, tmp_path: Path) -> None:
+    """Bias and ReLU on both ways to the output: at once, and after the shares of k are added."""
+    spec = MatMulSpec(N, 21, k)
+    lines = ("const float v1 = acc + bias[column];", "const float v2 = v1 > 0 ? v1 : 0;")
+    kernel = compiled(spec, tmp_path, None, Epilogue(lines, ("y[row * 21 + column] = v2;",)))
+    a, b, product = operands(spec, 33)
+    bias = np.linspace(-900, 900, 21).astype(np.float32)
+    found = kernel.run(33, [a, b, bias], np.zeros(product.shape, np.float32), FOUR_THREADS)
+    np.testing.assert_allclose(found, np.maximum(product + bias, 0), rtol=0, atol=2e-4 * k)
+
+
+def test_shares_of_k_need_scratch() -> None:
+    assert matmul.scratch(MatMulSpec(N, 21, 33)).is_empty
+    deep = matmul.scratch(MatMulSpec(N, 7, 4096))
+    assert deep.per_batch_bytes > 0
+    assert deep.fixed_bytes > 0
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [MatMulSpec(N, 21, 700), MatMulSpec(5, N, 20, transpose_b=True), MatMulSpec(37, 20, N, transpose_a=True), MatMulSpec(N, 7, 2049)],
+    ids=str,
+)
+def test_memory(spec: MatMulSpec, tmp_path: Path) -> None:
+    a, b, product = operands(spec, 7)
+    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b"), "y", "float"), comment="/* product */")
+    run_sanitized(emitted, 7, [a.nbytes, b.nbytes, product.nbytes // 2], tmp_path)
