@@ -221,5 +221,6 @@ class Program:
     fixed_bytes: int
     kernels: tuple[Kernel, ...] = field(repr=False)
     plan: Plan = field(repr=False)
+    kernel_count: int = 0
     checks: tuple[str, ...] = ()  # op names by the index that tg_fail reports
     math: frozenset[str] = frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,8 +37,21 @@ TARGETS = {
 }
 
 
-@functools.cache
+def wanted_target() -> Target | None:
+    """$TFGRAPH_TARGET, None if it leaves the choice to the machine. ValueError if there is no such target."""
+    name = os.environ.get("TFGRAPH_TARGET", "").strip()
+    if name and name not in TARGETS:
+        raise ValueError(f"TFGRAPH_TARGET must be one of {', '.join(TARGETS)}, not {name!r}")
+    return TARGETS.get(name)
+
+
 def host_target() -> Target:
+    """The target that kernels are written for: the one that is asked for, else the machine's own."""
+    return wanted_target() or machine_target()
+
+
+@functools.cache
+def machine_target() -> Target:
     """The target of the machine this process runs on, as a compiler's -march=native sees it."""
     if platform.machine().lower() in ("aarch64", "arm64"):
         return TARGETS["neon"]

@@ -1,6 +1,6 @@
 """Compiled modules on disk: files that belong to the user alone and are loaded only if they are what was stored.
 
-An entry is one file named `<key>-<digest>.so`: the key says what it was compiled from, the digest (of its bytes) whether
+An entry is one file named `<key>-<digest>.so` (or another suffix): the key says what it was compiled from, the digest (of its bytes) whether
 it is still that. It appears by a rename and is never changed, so processes that share the folder need no lock.
 """
 
@@ -36,15 +36,15 @@ class ModuleCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, key: str) -> Path | None:
+    def find(self, key: str, suffix: str = SUFFIX) -> Path | None:
         """The entry of `key`; None if there is none. Entries that are damaged or not ours are removed."""
         shelf = self.folder / key[:2]
         try:
-            names = [name for name in os.listdir(shelf) if name.startswith(key) and name.endswith(SUFFIX)]
+            names = [name for name in os.listdir(shelf) if name.startswith(key) and name.endswith(suffix)]
         except OSError:
             return None
         for name in sorted(names):
-            if _digest_of_own_file(shelf / name) == name[len(key) + 1 : -len(SUFFIX)]:
+            if _digest_of_own_file(shelf / name) == name[len(key) + 1 : -len(suffix)]:
                 return shelf / name
             self.remove(shelf / name)
         return None
@@ -66,12 +66,12 @@ class ModuleCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def store(self, key: str, built: Path) -> Path:
+    def store(self, key: str, built: Path, suffix: str = SUFFIX) -> Path:
         """Move the file `built` (in a build folder) to its place as the entry of `key`."""
         shelf = self.folder / key[:2]
         shelf.mkdir(mode=0o700, exist_ok=True)
         built.chmod(0o700)
-        entry = shelf / f"{key}-{hashlib.sha256(built.read_bytes()).hexdigest()}{SUFFIX}"
+        entry = shelf / f"{key}-{hashlib.sha256(built.read_bytes()).hexdigest()}{suffix}"
         os.replace(built, entry)
         return entry
 

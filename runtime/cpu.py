@@ -10,35 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cffi
-
 from ..errors import InternalError, UnavailableError
+from ._step_abi import ffi
 from .cache import ModuleCache, key_of, module_cache
 from .toolchain import HOW_TO_INSTALL, Compiler, find_compiler, processor_identity, target_options
 
 SHOWN_LINES = 30  # of a failed compiler's output
-
-ffi = cffi.FFI()
-ffi.cdef(
-    """
-    typedef struct tg_step {
-        int64_t N;                       /* the batch size of this run */
-        char *batch;                     /* arena of the buffers whose size grows with N */
-        char *fixed;                     /* arena of the other buffers */
-        const void *const *feeds;
-        void *const *fetches;
-        void *const *variables;
-        const void *const *constants;
-        const uint64_t *random;          /* per random operation: seed, seed2, counter */
-        void *pool;
-        int64_t failed;                  /* 0, or 1 + the number of the check that failed */
-    } tg_step;
-
-    int64_t tg_run(tg_step *s, int64_t first, int64_t last);
-    void *tg_new_pool(int64_t threads);
-    """
-)
-
 
 @dataclass
 class Statistics:

@@ -21,7 +21,7 @@ from ..errors import InternalError, InvalidArgumentError
 from ..run_errors import at_node
 from ..shapes import at_batch
 from ..tensor import Operation, Tensor
-from . import cpu
+from . import cpu, stored
 from .machine import InterpretedStep, Machine, scalars_unpacked
 from .memory import RandomState, State, aligned_empty
 from .replay import Memory, run_checked
@@ -30,6 +30,11 @@ _MASK_64 = 2**64 - 1
 _WORDS_PER_RANDOM = 3  # seed, seed2, counter
 
 _address = cpu.ffi.from_buffer
+
+
+def tracing() -> bool:
+    """True if somebody wants to see how programs are compiled."""
+    return bool(os.environ.get("TFGRAPH_SHOW") or os.environ.get("TFGRAPH_DUMP"))
 
 
 class LoadedProgram:
@@ -52,7 +57,7 @@ class LoadedProgram:
             setattr(self.step, table, getattr(self, table))
         self.step.pool = cpu.pool(self.module, threads)
         self.run = self.module.tg_run
-        self.kernel_count = len(program.kernels)
+        self.kernel_count = program.kernel_count
         self.arena_version = -1  # of the arenas that the step points to
         self._variable_arrays: list[np.ndarray] = []
 
@@ -192,7 +197,7 @@ class CompiledStep:
             if key in self._programs:
                 return self._programs[key], n
             try:
-                program = codegen.compile_program(self._prepared, list(dims), values, variable_dims)
+                program = self._answer(list(dims), values, variable_dims)
             except NeedsConstants as need:
                 if self._exact:
                     raise NotCompilable(str(need)) from need
@@ -206,6 +211,23 @@ class CompiledStep:
                 loaded = self._programs[key] = LoadedProgram(program, cpu.thread_count(self._machine.config))
                 self._machine.sources.append(program.source)
                 return loaded, n
+
+    def _answer(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
+        """The program, from the disk if it has been compiled before; raises what the compiler raises."""
+        if self._checked or tracing():
+            return codegen.compile_program(self._prepared, dims, values, variable_dims)
+        key = stored.fingerprint(self._prepared, dims, values, variable_dims)
+        answer = stored.find(key)
+        if answer is None:
+            try:
+                answer = codegen.compile_program(self._prepared, dims, values, variable_dims)
+            except (NeedsConstants, NeedsValues) as need:
+                stored.keep(key, need)
+                raise
+            stored.keep(key, answer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _variable_dims(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the variables whose arrays are not of the shape that the graph says."""

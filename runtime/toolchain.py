@@ -37,8 +37,9 @@ class Compiler:
     identity: str
 
     def command_line(self, source: str, output: str, target: tuple[str, ...]) -> list[str]:
-        """The command that makes the shared object `output` of the C file `source`."""
-        return [*self.command, *OPTIONS, *target, "-o", output, source, *LIBRARIES]
+        """The command that makes the shared object `output` of the C file `source`, with $TFGRAPH_CFLAGS at its end."""
+        extra = shlex.split(os.environ.get("TFGRAPH_CFLAGS", ""))
+        return [*self.command, *OPTIONS, *target, "-o", output, source, *LIBRARIES, *extra]
 
 
 def find_compiler() -> Compiler | None:
@@ -102,7 +103,21 @@ def processor_identity() -> str:
     return "\n".join([platform.system(), platform.machine(), *told])
 
 
+# what each target of codegen may assume of the processor
+_TARGET_OPTIONS = {
+    "avx512": ("-march=skylake-avx512",),
+    "avx2": ("-march=haswell",),
+    "sse2": ("-march=x86-64",),
+    "neon": ("-march=armv8-a",),
+}
+
+
 def target_options() -> tuple[str, ...]:
-    """The options that let the compiler use everything this processor has."""
+    """The options that let the compiler use everything that $TFGRAPH_TARGET, else this processor, has."""
+    from ..codegen.target import wanted_target  # with the compiler, whose imports take time
+
+    wanted = wanted_target()
+    if wanted is not None:
+        return _TARGET_OPTIONS[wanted.name]
     on_arm = platform.machine().lower() in ("aarch64", "arm64")
     return ("-mcpu=native",) if on_arm else ("-march=native",)

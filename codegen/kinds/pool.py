@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..c_text import ceil_quotient, larger, minus, plus, quotient, remainder, smaller, times
 from ..emitted import Emitted, Launch, Scratch, insert_prologue
 from ..render import render
-from ..scalar import C_TYPES
+from ..scalar import C_TYPES, size_text
+from ..tiles import smaller_functions
 from .conv2d_window import Reach
 
 CHUNK_ELEMENTS = 32 * 1024
@@ -49,45 +51,84 @@ class PoolPlan:
     """Everything the template needs to know."""
 
     spec: PoolSpec
+    down: Reach
+    across: Reach
     block_rows: int
     images_per_chunk: int
 
     op = property(lambda self: self.spec.op)
     c_type = property(lambda self: C_TYPES[self.spec.dtype])
-    images = property(lambda self: factor(self.spec.images))
     in_h = property(lambda self: self.spec.in_h)
-    in_w = property(lambda self: self.spec.in_w)
-    out_h = property(lambda self: self.spec.out_h)
     out_w = property(lambda self: self.spec.out_w)
     channels = property(lambda self: self.spec.channels)
     window_h = property(lambda self: self.spec.window_h)
     window_w = property(lambda self: self.spec.window_w)
-    row_blocks = property(lambda self: math.ceil(self.out_h / self.block_rows))
-    is_whole = property(lambda self: self.row_blocks == 1)
+    row_elements = property(lambda self: self.spec.in_w * self.spec.channels)
+    row_blocks = property(lambda self: math.ceil(self.spec.out_h / self.block_rows))
     is_float = property(lambda self: self.spec.dtype.startswith("float"))
     is_gradient = property(lambda self: self.op.endswith("_grad"))
     assign = property(lambda self: "+=" if _overlaps(self.spec) else "=")
-    top = property(lambda self: self.down.place("h", "0").replace(" + 0", "", 1))
-    left = property(lambda self: self.across.place("q", "0").replace(" + 0", "", 1))
-    i_begin = property(lambda self: _begin(self.down, self.top))
-    i_end = property(lambda self: _end(self.down, self.top))
-    j_begin = property(lambda self: _begin(self.across, self.left))
-    j_end = property(lambda self: _end(self.across, self.left))
+    first_row = property(lambda self: "0" if self.row_blocks == 1 else "first_row")
+    end_row = property(lambda self: str(self.spec.out_h) if self.row_blocks == 1 else "end_row")
+    i_begin = property(lambda self: self.down.first_tap("h"))
+    i_end = property(lambda self: self.down.end_tap("h"))
+    j_begin = property(lambda self: self.across.first_tap("q"))
+    j_end = property(lambda self: self.across.end_tap("q"))
 
     @property
-    def down(self) -> Reach:
-        s = self.spec
-        return Reach(s.out_h, s.window_h, s.in_h, s.stride_h, 1, s.pad_top)
+    def image_end(self) -> str:
+        """One more than the last image of a chunk."""
+        return smaller(times("(chunk + 1)", self.images_per_chunk), size_text(self.spec.images))
 
     @property
-    def across(self) -> Reach:
-        s = self.spec
-        return Reach(s.out_w, s.window_w, s.in_w, s.stride_w, 1, s.pad_left)
+    def chunks(self) -> str:
+        images = size_text(self.spec.images)
+        return ceil_quotient(images, self.images_per_chunk) if self.row_blocks == 1 else times(images, self.row_blocks)
+
+    @property
+    def block_lines(self) -> tuple[str, ...]:
+        """C declarations that find the chunk's image and output rows."""
+        return (
+            f"const int64_t image = {quotient('chunk', self.row_blocks)};",
+            f"const int64_t first_row = {times(remainder('chunk', self.row_blocks), self.block_rows)};",
+            f"const int64_t end_row = {smaller(plus('first_row', self.block_rows), self.spec.out_h)};",
+        )
+
+    @property
+    def window_place(self) -> str:
+        """The index in x of the window's first element, which may lie outside."""
+        row = plus(times("image", self.in_h), self.down.place("h", 0))
+        return times(plus(times(row, self.spec.in_w), self.across.place("q", 0)), self.channels)
+
+    @property
+    def output_place(self) -> str:
+        row = plus(times("image", self.spec.out_h), "h")
+        return times(plus(times(row, self.out_w), "q"), self.channels)
+
+    @property
+    def tap_place(self) -> str:
+        """The index of the window's element (i, j) from its first."""
+        return times(plus(times("i", self.spec.in_w), "j"), self.channels)
+
+    @property
+    def first_value(self) -> str:
+        """The index of the window's first element inside the picture."""
+        inside = times(plus(times(self.i_begin, self.spec.in_w), self.j_begin), self.channels)
+        if self.is_clipped:
+            inside = times(plus(times("i_begin", self.spec.in_w), "j_begin"), self.channels)
+        return plus("first", inside, "c")
 
     @property
     def is_clipped(self) -> bool:
         """Some windows hang over an edge, so that their bounds are not constants."""
         return not (self.down.is_inside and self.across.is_inside)
+
+    @property
+    def count(self) -> str:
+        """How many elements of the window are inside the picture."""
+        if not self.is_clipped:
+            return str(self.window_h * self.window_w)
+        return f"({self.c_type})((i_end - i_begin) * (j_end - j_begin))"
 
     @property
     def clears(self) -> bool:
@@ -98,47 +139,43 @@ class PoolPlan:
     @property
     def first_cleared(self) -> str:
         """The first of the input rows that belong to a chunk."""
-        if self.is_whole:
-            return "0"
-        row = self.down.place("first_row", "0").replace(" + 0", "", 1)
-        return row if self.down.pad <= 0 else f"first_row > 0 ? {row} : 0"
+        return "0" if self.row_blocks == 1 else larger(self.down.place("first_row", 0), 0)
 
     @property
     def end_cleared(self) -> str:
-        if self.is_whole:
+        if self.row_blocks == 1:
             return str(self.in_h)
-        row = self.down.place("end_row", "0").replace(" + 0", "", 1)
-        return f"end_row < {self.out_h} ? {row} : {self.in_h}"
+        return f"end_row < {self.spec.out_h} ? {self.down.place('end_row', 0)} : {self.in_h}"
+
+    @property
+    def cleared_place(self) -> str:
+        return times(plus(times("image", self.in_h), "first_cleared"), self.row_elements)
+
+    @property
+    def cleared_elements(self) -> str:
+        return times(minus("end_cleared", "first_cleared"), self.row_elements)
 
 
 def _overlaps(spec: PoolSpec) -> bool:
     return spec.window_h > spec.stride_h or spec.window_w > spec.stride_w
 
 
-def _begin(reach: Reach, place: str) -> str:
-    return "0" if reach.is_inside or reach.pad <= 0 else f"{place} < 0 ? -({place}) : 0"
-
-
-def _end(reach: Reach, place: str) -> str:
-    if reach.is_inside:
-        return str(reach.taps)
-    rest = f"{reach.size} - ({place})"
-    return f"{rest} < {reach.taps} ? {rest} : {reach.taps}"
-
-
 def plan(spec: PoolSpec) -> PoolPlan:
     """Rows or images per chunk."""
+    down = Reach(spec.out_h, spec.window_h, spec.in_h, spec.stride_h, 1, spec.pad_top)
+    across = Reach(spec.out_w, spec.window_w, spec.in_w, spec.stride_w, 1, spec.pad_left)
     row_elements = max(1, spec.in_w * spec.channels * spec.stride_h)
     block = min(spec.out_h, max(1, CHUNK_ELEMENTS // row_elements))
     if spec.op.endswith("_grad") and _overlaps(spec):
-        block = spec.out_h
+        block = spec.out_h  # the rows of dx would belong to two chunks
     images = max(1, min(MOST_IMAGES, CHUNK_ELEMENTS // (row_elements * spec.out_h)))
-    return PoolPlan(spec, block, images)
+    return PoolPlan(spec, down, across, block, images)
 
 
 def emit(spec: PoolSpec, name: str, prologue_lines: Sequence[str], comment: str = "") -> Emitted:
     """The C of one pooling; `prologue_lines` declare `N` and the pointers."""
     p = plan(spec)
     source = render("c/pool.c.j2", p=p, name=name, comment=comment)
-    chunks = f"({p.images} + {p.images_per_chunk - 1}) / {p.images_per_chunk}" if p.is_whole else f"{p.images} * {p.row_blocks}"
-    return Emitted(insert_prologue(source, prologue_lines), (Launch(name, chunks),), Scratch())
+    return Emitted(
+        insert_prologue(source, prologue_lines), (Launch(name, p.chunks),), Scratch(), (smaller_functions(),)
+    )

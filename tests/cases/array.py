@@ -8,7 +8,6 @@ import numpy as np
 
 from tests.cases import Case
 from tests.cases._inputs import block, integers, matrix, spread_out, uniform, vector
-from tfgraph.ops import array as raw
 
 SOME = (1, 7, 8, 9, 33)  # for rows whose slices do not exist in an empty tensor
 X = uniform(-2, 2, matrix)
@@ -262,22 +261,22 @@ GATHERS = [
         lambda x, i: np.array([x[i == s].sum(0) for s in range(4)]),
         atol=4e-6,
     ),
-    Case("top_k", lambda tf, x: raw.top_k_v2(x, 2)[0], spread_out(lambda n: (n, 5)), lambda x: np.sort(x, 1)[:, :2:-1]),
+    Case("top_k", lambda tf, x: tf.nn.top_k(x, 2)[0], spread_out(lambda n: (n, 5)), lambda x: np.sort(x, 1)[:, :2:-1]),
     discrete(
         "places of top_k",
-        lambda tf, x: raw.top_k_v2(x, 3)[1],
+        lambda tf, x: tf.nn.top_k(x, 3)[1],
         spread_out(lambda n: (n, 5)),
         lambda x: np.array([sorted(range(5), key=lambda j, row=row: -row[j])[:3] for row in x], np.int32).reshape(-1, 3),
     ),
     discrete(
         "top_k of equals",
-        lambda tf, x: raw.top_k_v2(x, 3),
+        lambda tf, x: tf.nn.top_k(x, 3),
         integers(0, 2, lambda n: (n, 5)),
         lambda x: [-np.sort(-x, 1)[:, :3], np.argsort(-x, 1, kind="stable")[:, :3].astype(np.int32)],
     ),
     discrete(
         "in_top_k",
-        lambda tf, x, i: raw.in_top_k_v2(x, i, 2),
+        lambda tf, x, i: tf.nn.in_top_k(x, i, 2),
         with_integers(spread_out(lambda n: (n, 5)), 0, 6, vector),
         lambda x, i: np.array([j < 5 and sum(row > row[j]) < 2 for row, j in zip(x, i, strict=True)], bool),
         dtypes=("float32",),

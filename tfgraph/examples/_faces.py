@@ -51,7 +51,7 @@ def draw_face(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One face: image (96, 96) float32 in 0..1 and keypoints (15, 2) in pixels, in the order of `KEYPOINTS`."""
     pick = random.uniform
     slope = np.linspace(-1, 1, SIDE)[:, None] * pick(-0.15, 0.15) + np.linspace(-1, 1, SIDE)[None, :] * pick(-0.15, 0.15)
-    canvas = Canvas(pick(-6, 6, 2) + (SIDE / 2, SIDE / 2 + 3), pick(32, 42), pick(-0.3, 0.3), pick(0.2, 0.8) + slope)
+    canvas = Canvas(pick((42, 45), (54, 57)), pick(32, 42), pick(-0.3, 0.3), pick(0.2, 0.8) + slope)
     skin, hair = pick(0.5, 0.85), pick(0.05, 0.4)
     look = pick(-0.06, 0.06)  # the whole face turns to a side
     eye_u, eye_v, eye_width, eye_height = pick(0.36, 0.46), pick(-0.3, -0.2), pick(0.14, 0.18), pick(0.06, 0.1)

@@ -116,9 +116,7 @@ class Table:
                 line, f"column {IMAGE}: expected {PIXELS} whole numbers separated by spaces, found other characters"
             ) from None
         if values.size != PIXELS:
-            raise self.error(
-                line, f"column {IMAGE}: expected {PIXELS} grey values ({SIDE} x {SIDE}), found {values.size}"
-            )
+            raise self.error(line, f"column {IMAGE}: expected {PIXELS} grey values ({SIDE} x {SIDE}), found {values.size}")
         if values.min() < 0 or values.max() > 255:
             wrong = values[(values < 0) | (values > 255)][0]
             raise self.error(line, f"column {IMAGE}: expected grey values from 0 to 255, found {wrong}")
@@ -141,11 +139,11 @@ def find(folder: Path, name: str) -> Path | None:
 
 @contextlib.contextmanager
 def open_table(folder: Path, name: str) -> Iterator[Table]:
-    """Open the table `name` of `folder`, plain or zipped. FileNotFoundError's place is taken by `ExampleError`."""
+    """Open the table `name` of `folder`, plain or zipped; `ExampleError` when there is none."""
     path = find(folder, name)
     if path is None:
-        archive = Path(name).with_suffix(".zip")
-        reason = f"{folder} holds neither {name} nor {archive}" if folder.is_dir() else f"{folder} is no folder"
+        zipped = Path(name).with_suffix(".zip")
+        reason = f"{folder} holds neither {name} nor {zipped}" if folder.is_dir() else f"{folder} is no folder"
         raise ExampleError(f"{reason}; expected the files of Kaggle's Facial Keypoints Detection")
     if path.suffix != ".zip":
         with path.open("rb") as stream:
@@ -227,9 +225,7 @@ def whole_lookup(names: Sequence[str], image_ids: np.ndarray) -> Lookup:
     return Lookup(np.arange(1, count + 1), np.repeat(image_ids, len(names)), tuple(names) * len(image_ids))
 
 
-def write_submission(
-    path: Path, lookup: Lookup, names: Sequence[str], image_ids: np.ndarray, keypoints: np.ndarray
-) -> Path:
+def write_submission(path: Path, lookup: Lookup, names: Sequence[str], image_ids: np.ndarray, keypoints: np.ndarray) -> Path:
     """Write `RowId,Location` for every entry of `lookup`.
 
     keypoints: (n, k) in pixels, rows as `image_ids`, columns as `names`; clipped to 0..96, Kaggle's range.

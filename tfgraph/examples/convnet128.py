@@ -133,9 +133,7 @@ def guess(session: Any, network: Network, images: np.ndarray, batch: int) -> np.
     return np.concatenate(parts)
 
 
-def train(
-    session: Any, network: Network, held_out: tuple[np.ndarray, np.ndarray], options: argparse.Namespace
-) -> History:
+def train(session: Any, network: Network, held_out: tuple[np.ndarray, np.ndarray], options: argparse.Namespace) -> History:
     """Run the steps, each on images drawn for it; measure the held-out accuracy now and then.
 
     Adam's first steps have full size whatever the gradient's noise, and every one moves the last layer by more than
@@ -175,9 +173,7 @@ def running_mean(values: Sequence[float], width: int = 10) -> list[float]:
     return [float(np.mean(values[max(0, end - width) : end])) for end in range(1, len(values) + 1)]
 
 
-def draw(
-    folder: Path, history: History, images: np.ndarray, labels: np.ndarray, guesses: np.ndarray
-) -> list[Path]:
+def draw(folder: Path, history: History, images: np.ndarray, labels: np.ndarray, guesses: np.ndarray) -> list[Path]:
     """The learning curve, some predictions (mistakes first) and the confusion matrix."""
     steps = range(1, len(history.loss) + 1)
     panels = [
@@ -242,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "convnet128", "Train a deep convolutional net on drawn images of 128x128.", batch=32, learning_rate=1e-3
     )
     add = parser.add_argument
-    add("--steps", type=_options.positive_int, default=150, metavar="N", help="training steps")
+    add("--steps", type=_options.positive_int, default=250, metavar="N", help="training steps")
     add("--warm-up", type=_options.positive_int, default=50, metavar="N", help="steps until the full learning rate")
     add("--channels", type=int, choices=(1, 3), default=3, help="1: grey images, 3: colour")
     add("--held-out", type=_options.positive_int, default=320, metavar="N", help="images held out")

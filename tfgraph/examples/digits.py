@@ -108,9 +108,7 @@ def feed(network: Network, digits: Digits, keep_prob: float) -> dict[Any, Any]:
     return {network.images: digits.images, network.labels: one_hot, network.keep_prob: keep_prob}
 
 
-def train(
-    session: Any, network: Network, training: Digits, held_out: Digits, options: argparse.Namespace
-) -> History:
+def train(session: Any, network: Network, training: Digits, held_out: Digits, options: argparse.Namespace) -> History:
     """Run the epochs; one line per epoch, one step of the bar per batch."""
     random = np.random.default_rng(options.seed)
     history = History()
