@@ -34,6 +34,6 @@ def check_plan(kernels: Sequence[Kernel], plan: Plan) -> None:
     """Every value that a kernel touches has a buffer."""
     for kernel in kernels:
         for value in (*kernel.reads, *kernel.writes):
-            inline = value.op.type in ("_Extent",) or value.known() is not None
+            inline = value.op.type in ("_Extent", "_Iota") or value.known() is not None
             if value not in plan.buffers and not inline:
                 raise BrokenContract(f"{kernel.name}: {value!r} has no buffer")

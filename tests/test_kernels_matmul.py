@@ -118,7 +118,12 @@ def test_shares_of_k_need_scratch() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    [MatMulSpec(N, 21, 700), MatMulSpec(5, N, 20, transpose_b=True), MatMulSpec(37, 20, N, transpose_a=True), MatMulSpec(N, 7, 2049)],
+    [
+        MatMulSpec(N, 21, 700),
+        MatMulSpec(5, N, 20, transpose_b=True),
+        MatMulSpec(37, 20, N, transpose_a=True),
+        MatMulSpec(N, 7, 2049),
+    ],
     ids=str,
 )
 def test_memory(spec: MatMulSpec, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epil
     for node in nodes:
         lines += scribe.lines_at(node, space, ("row", "column"), scribe.local)  # type: ignore[arg-type]
     # stores that the nodes made stand among the lines, each after its value
-    return Epilogue(tuple(lines), tuple(stores) if stores else ("",))
+    return Epilogue(tuple(lines), tuple(stores))
 
 
 class MatrixSpace:

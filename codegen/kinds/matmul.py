@@ -157,11 +157,16 @@ class MatMulPlan:
 
     @property
     def panel_columns(self) -> str:
-        return str(self.width) if _divides(self.width, self.spec.n) else smaller(minus(self.columns_here, "panel"), self.width)
+        """Columns of the panel at `panel` of the block."""
+        return self._panel_columns(self.columns_here)
 
     @property
     def total_columns(self) -> str:
-        return str(self.width) if _divides(self.width, self.spec.n) else smaller(minus(self.columns, "panel"), self.width)
+        """Columns of the panel at `panel` of the output."""
+        return self._panel_columns(self.columns)
+
+    def _panel_columns(self, end: str) -> str:
+        return str(self.width) if _divides(self.width, self.spec.n) else smaller(minus(end, "panel"), self.width)
 
     def left_row(self, row: str) -> str:
         return times(row, self.row_stride)

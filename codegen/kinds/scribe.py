@@ -120,7 +120,7 @@ class Scribe:
         node = base.op
         label = variable_of(node.inputs[0]).label if node.type == "_Read" else node.label
         if node.type not in ("_Read", "_Feed", "Const"):
-            label = hint_of(node)
+            label = hint_of(node) + ("_out" if base in self.kernel.writes else "")
         return self.pointer(self.buffer_of(base), label + ("" if base.value_index == 0 else f"_{base.value_index}"), name)
 
     def prologue(self) -> list[str]:

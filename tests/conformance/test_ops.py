@@ -33,12 +33,10 @@ LEFT_OUT = (
         "TensorFlow has no float64 of this op",
         (
             "fused_batch_norm", "fused_batch_norm_images", "fused_batch_norm_nchw", "fused_batch_norm_inference",
-            "lrn_radius_1", "lrn_radius_5", "max_pool_nchw",
+            "lrn_radius_1", "lrn_radius_5",
         ),
     ),
-    LeftOut(
-        "TensorFlow on CPU: float64 has no NCHW gradient", ("conv2d_nchw", "avg_pool_nchw"), gradient_only=True
-    ),
+    LeftOut("TensorFlow on CPU: float64 is NHWC only", ("conv2d_nchw", "avg_pool_nchw", "max_pool_nchw")),
     LeftOut(
         "TensorFlow on CPU: float64 has no gradient of a dilated convolution",
         ("conv2d_6x7x2_by_3x2x2_stride_1x1_rate_2x3_SAME", "conv2d_7x6x2_by_2x3x2_stride_1x1_rate_3x2_VALID"),
@@ -52,17 +50,15 @@ LEFT_OUT = (
         ),
     ),
     LeftOut(
-        "TensorFlow on CPU: float64 has no gradient of a depthwise convolution with unequal strides",
-        ("depthwise_conv2d_5x6x3_by_1x1x2_stride_2x3_rate_1x1_VALID", "depthwise_conv2d_3x2x2_by_2x2x2_stride_2x1_rate_1x1_SAME"),
-        gradient_only=True,
-    ),
-    LeftOut(
-        "the same, and the row is made of gradients",
+        "TensorFlow on CPU: float64 has no depthwise convolution with unequal strides",
         (
+            "depthwise_conv2d_5x6x3_by_1x1x2_stride_2x3_rate_1x1_VALID",
+            "depthwise_conv2d_3x2x2_by_2x2x2_stride_2x1_rate_1x1_SAME",
             "depthwise_conv2d_gradients_5x6x3_by_1x1x2_stride_2x3_rate_1x1_VALID",
             "depthwise_conv2d_gradients_3x2x2_by_2x2x2_stride_2x1_rate_1x1_SAME",
         ),
     ),
+    LeftOut("TensorFlow rounds the attribute alpha to float32", ("leaky_relu",)),
 )  # fmt: skip
 
 

@@ -59,10 +59,13 @@ def draw_curves(path: Path, title: str, horizontal: str, panels: Sequence[Panel]
             marker = "o" if len(curve.x) <= 40 and not curve.faint else None
             axes.plot(
                 curve.x, curve.y, label=name, color=colour, marker=marker, markersize=3.5,
-                linewidth=0.8 if curve.faint else 1.8, alpha=0.45 if curve.faint else 1.0,
+                linewidth=0.8 if curve.faint else 1.8, alpha=0.6 if curve.faint else 1.0,
             )  # fmt: skip
         if panel.logarithmic:
             axes.set_yscale("log")
+            plain = require("matplotlib.ticker", "matplotlib").LogFormatter  # 0.6 and not 6 x 10^-1
+            axes.yaxis.set_major_formatter(plain())
+            axes.yaxis.set_minor_formatter(plain(minor_thresholds=(2, 0.5)))
         if panel.percent:
             axes.yaxis.set_major_formatter(require("matplotlib.ticker", "matplotlib").PercentFormatter(1.0))
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -283,7 +283,7 @@ def draw(
     curves = {
         "training": _pictures.Curve(epochs, history.training),
         "validation": _pictures.Curve(epochs, history.validation),
-        "the mean face": _pictures.Curve(epochs, [baseline] * len(epochs), faint=True),
+        "always the mean face": _pictures.Curve(epochs, [baseline] * len(epochs), faint=True),
     }
     panel = _pictures.Panel("RMSE in pixels", curves, logarithmic=True)
     rmse = pixel_rmse(validation.keypoints, predicted)
@@ -291,7 +291,7 @@ def draw(
     marked = np.maximum((~np.isnan(differences)).sum(axis=1), 1)
     errors = np.sqrt(np.nansum(differences, axis=1) / marked)
     return [
-        _pictures.draw_curves(folder / "learning_curve.png", f"Facial keypoints, {title}", "epoch", [panel]),
+        _pictures.draw_curves(folder / "learning_curve.png", f"Facial keypoints, {title}: learning curve", "epoch", [panel]),
         _pictures.draw_images(
             folder / "validation_faces.png",
             f"Facial keypoints, {title}: validation faces (RMSE {rmse:.2f} px)",
