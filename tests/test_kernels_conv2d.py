@@ -193,6 +193,18 @@ def test_epilogue_of_the_input_gradient(case: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, 1 + np.where(values["x"] > 0, wanted, 0), rtol=0, atol=4e-4)
 
 
+@pytest.mark.parametrize("case", ["3x3", "several panels", "whole picture", "one tap"])
+def test_epilogue_of_the_filter_gradient(case: str, tmp_path: Path) -> None:
+    """A step against the gradient: the epilogue sees each filter element once."""
+    spec = replace(CASES[case], direction="backprop_filter")
+    place = f"row * {spec.out_c} + column"
+    epilogue = Epilogue(("const float v1 = 0.5f * acc;",), (f"dw[{place}] = dw[{place}] - v1;",))
+    kernel = Compiled(emitted(spec, None, epilogue), tmp_path)
+    values, wanted = arrays(spec, 7)
+    found = kernel.run(7, [values["x"], values["dy"]], np.ones(wanted.shape, np.float32), FOUR_THREADS)
+    np.testing.assert_allclose(found, 1 - wanted / 2, rtol=0, atol=4e-4)
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("case", ["odd channels", "first layer", "strides differ", "stride and dilation", "whole picture"])
 def test_memory(case: str, direction: str, tmp_path: Path) -> None:

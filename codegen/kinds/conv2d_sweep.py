@@ -82,10 +82,10 @@ class FilterPack:
     def lines(self) -> tuple[str, ...]:
         """C declarations that find the chunk's tap and panel."""
         number = remainder("chunk", self.taps) if self.panels > 1 else "chunk"
-        lines = (f"const int64_t tap = {f'order[{number}]' if self.transposed else number};",)
-        if self.panels > 1:
-            lines += (f"const int64_t panel = {times(quotient('chunk', self.taps), self.width)};",)
-        return lines
+        tap = f"const int64_t tap = {f'order[{number}]' if self.transposed else number};"
+        if self.panels == 1:
+            return (tap,)
+        return tap, f"const int64_t panel = {times(quotient('chunk', self.taps), self.width)};"
 
     @property
     def panel(self) -> str:

@@ -20,9 +20,9 @@ from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, host_target
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
 
 BLOCK_ROWS = 128
-BLOCK_COLUMNS = 256
-LONGEST_DEPTH = 512  # a whole k up to this is one block; longer ones are cut in blocks of BLOCK_DEPTH
-BLOCK_DEPTH = 256
+BLOCK_COLUMN_BYTES = 1024
+LONGEST_DEPTH_BYTES = 2048  # a whole k up to this is one block; longer ones are cut in blocks of BLOCK_DEPTH_BYTES
+BLOCK_DEPTH_BYTES = 1024
 WANTED_CHUNKS = 8
 CHUNK_OPERATIONS = 1_000_000  # a smaller chunk costs more to hand out than it saves
 ROWS_WORTH_PACKING = 48
@@ -218,13 +218,15 @@ def plan(spec: MatMulSpec, target: Target) -> MatMulPlan:
     """Tile, blocks and shares for a product."""
     element = Element(spec.dtype, target)
     m, n, k = nominal(spec.m), nominal(spec.n), nominal(spec.k)
-    depth = k if not isinstance(spec.k, Batch) and k <= LONGEST_DEPTH else BLOCK_DEPTH
+    is_short = not isinstance(spec.k, Batch) and k * element.bytes <= LONGEST_DEPTH_BYTES
+    depth = k if is_short else BLOCK_DEPTH_BYTES // element.bytes
     tile = choose_tile(target, m, element.vectors(n), depth)
     width = tile.vectors * element.lanes
     rows = tile.rows * math.ceil(BLOCK_ROWS / tile.rows)
     if not isinstance(spec.m, Batch):
         rows = min(rows, tile.rows * math.ceil(m / tile.rows))
-    columns = min(width * max(1, BLOCK_COLUMNS // width), width * math.ceil(n / width))
+    most_columns = BLOCK_COLUMN_BYTES // element.bytes
+    columns = min(width * max(1, most_columns // width), width * math.ceil(n / width))
     splits, rows, columns = _spread(spec, tile, width, rows, columns, depth)
     pitch_bytes = (m if spec.transpose_a else k) * element.bytes
     varying_pitch = isinstance(spec.k, Batch) and not spec.transpose_a

@@ -1,14 +1,17 @@
-"""The NumPy random numbers against TensorFlow's own: the same bits, run after run."""
+"""Random numbers against TensorFlow's own, run after run: the NumPy generators, and compiled scripts with seeds."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.conformance._both import TF, assert_same, both
 from tfgraph import philox
 
-tensorflow = pytest.importorskip("tensorflow")
-tf = tensorflow.compat.v1
+pytestmark = pytest.mark.conformance
+tf = TF
 
 SIZES = (0, 1, 3, 4, 5, 7, 255, 256, 257, 1000, 100003, 1000000)
 SEEDS = ((1, 2), (0, 9), (9, 0), (-5, 3), (7, -(2**63)), (2**40 + 7, -(2**50) - 1), (2**63 - 1, 2**63 - 1))
@@ -103,3 +106,112 @@ def test_the_graphs_seed_counts_the_ops_without_a_seed():
             expected = session.run(ops[-1].outputs[0])
     seeds = philox.seeds_of(*attributes[-1])
     np.testing.assert_array_equal(philox.uniform_int(seeds, 0, 5, np.int32, 0, 100), expected)
+
+
+# --- scripts ------------------------------------------------------------------------------------------------------------
+
+
+def runs(tf: Any, *tensors: Any, feeds: Any = None, count: int = RUNS) -> list[list[np.ndarray]]:
+    """What `tensors` are in the first runs of two sessions."""
+    results = []
+    for _ in range(2):
+        with tf.Session() as session:
+            results += [session.run(list(tensors), feeds) for _ in range(count)]
+    return results
+
+
+SEED_PAIRS = [(5, 7), (5, None), (None, 7), (0, 0), (2**40, -3)]
+
+
+@pytest.mark.parametrize(("graph_seed", "op_seed"), SEED_PAIRS)
+def test_uniform(graph_seed, op_seed):
+    def script(tf):
+        made = [
+            tf.random_uniform([1001], seed=op_seed),
+            tf.random_uniform([3, 5, 7], dtype=tf.float64, seed=op_seed),
+            tf.random_uniform([100], -2.5, 4.0, seed=op_seed),
+            tf.random_uniform([100], 3, 1000, tf.int32, seed=op_seed),
+            tf.random_uniform([100], -(2**40), 2**40, tf.int64, seed=op_seed),
+            tf.random_uniform([], seed=op_seed),
+        ]
+        return runs(tf, *made)
+
+    assert_same(script, "uniform", graph_seed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("graph_seed", "op_seed"), SEED_PAIRS)
+def test_normal(graph_seed, op_seed, dtype):
+    def script(tf):
+        kind = tf.as_dtype(dtype)
+        made = [
+            tf.random_normal([1001], dtype=kind, seed=op_seed),
+            tf.random_normal([7, 3], tf.constant([0.0, 1.0, -1.0], kind), 0.25, dtype=kind, seed=op_seed),
+            tf.truncated_normal([1001], dtype=kind, seed=op_seed),
+            tf.truncated_normal([5, 5, 2, 3], stddev=0.1, dtype=kind, seed=op_seed),
+        ]
+        return runs(tf, *made)
+
+    assert_same(script, "normal" if dtype == "float32" else "normal float64", graph_seed)
+
+
+@pytest.mark.parametrize(("graph_seed", "op_seed"), SEED_PAIRS)
+def test_dropout(graph_seed, op_seed):
+    """The same elements are dropped, in the gradient too."""
+
+    def script(tf):
+        x, keep = tf.placeholder(tf.float32, [None, 6]), tf.placeholder(tf.float32)
+        y = tf.nn.dropout(x, 0.75, seed=op_seed)
+        z = tf.nn.dropout(x, keep, seed=op_seed)
+        rows = tf.nn.dropout(x, 0.5, noise_shape=[tf.shape(x)[0], 1], seed=op_seed)
+        w = tf.nn.dropout(tf.cast(x, tf.float64), rate=0.4, seed=op_seed)
+        [slope] = tf.gradients(y * y, x)
+        feeds = {x: np.arange(1.0, 55.0).reshape(9, 6), keep: 0.3}
+        return runs(tf, y, z, rows, w, slope, feeds=feeds)
+
+    assert_same(script, "values", graph_seed)
+
+
+def test_initializers_that_share_the_seed_of_the_graph():
+    """No seed but the graph's: each initial value follows from how many random ops came before."""
+
+    def script(tf):
+        tf.Variable(tf.truncated_normal([5, 4]), name="a")
+        tf.get_variable("b", [4, 3])
+        tf.constant(0.0)
+        for i, kind in enumerate(("glorot_normal", "he_uniform", "lecun_normal")):
+            tf.get_variable(f"c{i}", [3, 3, 2, 2], initializer=getattr(tf.initializers, kind)())
+        tf.get_variable("d", [4], initializer=tf.random_uniform_initializer(-1, 1))
+        tf.get_variable("e", [4], initializer=tf.truncated_normal_initializer(stddev=0.1, seed=3))
+        tf.Variable(tf.random_uniform([7], -1.0, 1.0, seed=11), name="f")
+        tf.Variable(tf.random_normal([7]), name="g")
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            return session.run([tf.nn.dropout(tf.ones([20]), 0.5), *tf.global_variables()])
+
+    assert_same(script, "normal", 42)
+
+
+def test_every_session_starts_again_and_runs_go_on():
+    ours, theirs = both(lambda tf: runs(tf, tf.random_uniform([4]), count=2), 3)
+    for results in (ours, theirs):
+        np.testing.assert_array_equal(results[:2], results[2:])
+        assert not np.array_equal(results[0], results[1])
+
+
+def test_an_op_keeps_its_own_count_of_runs():
+    """A run that does not need an op does not move it on; a run with another size moves it by that size."""
+
+    def script(tf):
+        size = tf.placeholder(tf.int32)
+        a, b = tf.random_uniform([4], seed=1), tf.random_normal([size], seed=2)
+        with tf.Session() as session:
+            return [
+                session.run(a),
+                session.run(b, {size: 5}),
+                session.run([a, b], {size: 3}),
+                session.run(b, {size: 1}),
+                session.run([a, b], {size: 8}),
+            ]
+
+    assert_same(script, "normal", 9)
