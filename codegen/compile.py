@@ -9,12 +9,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..opdef import Host
 from ..shapes import Batch, Undecided, element_count
 from . import kinds
 from .check import check_plan, check_roots

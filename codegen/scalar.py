@@ -81,14 +81,25 @@ class Expr:
     """A C expression with its dtype and binding strength.
 
     The operands are kept as expressions, so that one that is used twice can be given a name and computed once.
+    `loaded` names the pointer that an element is read from.
     """
 
-    __slots__ = ("dtype", "name", "pieces", "strength")
+    __slots__ = ("dtype", "is_apart", "loaded", "name", "pieces", "strength")
 
-    def __init__(self, pieces: str | tuple[Piece, ...], dtype: DType, strength: int = _ATOM) -> None:
+    def __init__(
+        self, pieces: str | tuple[Piece, ...], dtype: DType, strength: int = _ATOM, loaded: str | None = None
+    ) -> None:
         self.pieces = (pieces,) if isinstance(pieces, str) else pieces
         self.dtype, self.strength = dtype.base_dtype, strength
         self.name: str | None = None
+        self.loaded = loaded
+        self.is_apart = False  # True: declared before the expression it is part of
+
+    def load_first(self) -> None:
+        """Have every element that this expression reads be read before, not inside it."""
+        self.is_apart = self.loaded is not None
+        for operand in self.operands:
+            operand.load_first()
 
     @property
     def text(self) -> str:
@@ -224,6 +235,10 @@ class Printer:
             else dtypes.float32
         )
         a, b = as_expr(a, dtype), as_expr(b, dtype)
+        # a load that only one branch makes becomes a masked one, which gcc before 12.4 gets wrong where it gathers sums
+        # in another order than memory's (its bug 114375), and which is slower anyhow
+        a.load_first()
+        b.load_first()
         condition = as_expr(condition, dtypes.bool_)
         return Expr(((condition, _OR), " ? ", (a, _OR), " : ", (b, _OR)), a.dtype, _TERNARY)
 
@@ -277,8 +292,9 @@ class Printer:
         return lambda *operands: self.function(name, *operands)
 
 
-def declarations(results: Sequence[tuple[Expr, str]], name_part: Callable[[], str]) -> list[tuple[str, str, str]]:
-    """(C type, name, text) of each result and of every subexpression that is used more than once, in order of use."""
+def declarations(results: Sequence[tuple[Expr, str]], name_part: Callable[[Expr], str]) -> list[tuple[str, str, str]]:
+    """(C type, name, text) of each result and of every subexpression that is used more than once or must be apart, in
+    order of use."""
     uses: dict[int, int] = {}
     order: list[Expr] = []
 
@@ -295,8 +311,8 @@ def declarations(results: Sequence[tuple[Expr, str]], name_part: Callable[[], st
     lines: list[tuple[str, str, str]] = []
     for e in order:
         shared = uses[id(e)] > 1 and bool(e.operands)
-        if e.name is None and (id(e) in wanted or shared):
-            name = wanted.get(id(e)) or name_part()
+        if e.name is None and (id(e) in wanted or shared or e.is_apart):
+            name = wanted.get(id(e)) or name_part(e)
             lines.append((c_type(e.dtype), name, e.text))
             e.name = name
     declared = {name for _, name, _ in lines}

@@ -146,8 +146,6 @@ def arrays() -> Net:
     return _classifier(w.dense(_flat(tf.tanh(tiled)), 7), x, tf.train.GradientDescentOptimizer(0.1))
 
 
-
-
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "gradient_descent": lambda: tf.train.GradientDescentOptimizer(0.1),
     "momentum": lambda: tf.train.MomentumOptimizer(0.1, 0.9),
@@ -159,9 +157,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "ftrl": lambda: tf.train.FtrlOptimizer(0.1, l1_regularization_strength=0.01),
     "adagrad_da": lambda: tf.train.AdagradDAOptimizer(0.1, tf.train.get_or_create_global_step()),
     "proximal_adagrad": lambda: tf.train.ProximalAdagradOptimizer(0.1, l1_regularization_strength=0.01),
-    "proximal_gradient_descent": lambda: tf.train.ProximalGradientDescentOptimizer(
-        0.1, l2_regularization_strength=0.01
-    ),
+    "proximal_gradient_descent": lambda: tf.train.ProximalGradientDescentOptimizer(0.1, l2_regularization_strength=0.01),
 }
 
 

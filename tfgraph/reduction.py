@@ -32,7 +32,7 @@ def _axes(x: Tensor, axis: Any) -> Any:
             return to_tensor(np.arange(len(x.dims), dtype=np.int32))
         from .ops.sequence import range_
 
-        return range_(0, rank(x), 1)
+        return range_(0, rank(x), 1, name="range")
     if hasattr(axis, "dims") or isinstance(axis, np.ndarray):
         return axis
     # an empty list would become a list of floats

@@ -69,6 +69,8 @@ _EMPTY = {
 def _reduction(op: OpDef, call: Call, inputs: list[Any]) -> Any:
     x = np.asarray(inputs[0])
     axes = tuple(normalise_axis(int(a), x.ndim) for a in np.atleast_1d(inputs[1]))
+    if not axes:
+        return x.copy()  # not even 0 + x, which would turn -0 into 0
     keep = bool(call.attrs.get("keep_dims", False))
     combine = op.kind.combine  # type: ignore[union-attr]
     if combine in ("max", "min"):

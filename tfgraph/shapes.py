@@ -154,6 +154,10 @@ def merge_dims(a: Dims | None, b: Dims | None, run: str | None = None) -> Dims |
         return a if b is None else b
     if len(a) != len(b):
         fail(f"Shapes must be equal rank, but are {len(a)} and {len(b)}", run)
+    for i, (x, y) in enumerate(zip(a, b, strict=True)):
+        if isinstance(x, int) and isinstance(y, int) and x != y:
+            shapes = f"Shapes are {show(a)} and {show(b)}."
+            fail(f"Dimension {i} in both shapes must be equal, but are {x} and {y}. {shapes}", run)
     return tuple(merge_dim(x, y, run) for x, y in zip(a, b, strict=True))
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .dtypes import DType
+from .errors import ShapeError
 from .guards import guards_of_call
 from .opdef import OpDef
 from .operators import Operators
-from .shapes import Dims, TensorShape
+from .shapes import Dims, TensorShape, as_shape, merge_dims
 from .source import Frame
 from .values import known
 
@@ -80,7 +81,10 @@ class Tensor(Operators, TensorLike):
 
     def set_shape(self, shape: Any) -> None:
         """Merge what is known about the shape with `shape`; ValueError if they contradict each other."""
-        self._shape = self._shape.merge_with(shape)
+        try:
+            self._shape = TensorShape(merge_dims(self.dims, as_shape(shape).sizes))
+        except ShapeError as error:
+            raise ValueError(error.build) from None
 
     def known(self) -> np.ndarray | None:
         """The value if it is known without a run (elements may be None where unknown)."""

@@ -171,7 +171,8 @@ class Scribe:
             and not self._is_written(base)
         ):
             return Expr(self._hoist(base), base.dtype)
-        return Expr(f"{self.pointer_to(base)}[{space.index(access, variables)}]", base.dtype)
+        pointer = self.pointer_to(base)
+        return Expr(f"{pointer}[{space.index(access, variables)}]", base.dtype, loaded=pointer)
 
     def _is_written(self, base: Value) -> bool:
         return self.buffer_of(base) in self.writable
@@ -205,7 +206,7 @@ class Scribe:
         return expression if expression.operands else Expr(expression.text, expression.dtype, expression.strength)
 
     def _declared(self, named: Sequence[tuple[Expr, str]], node: Node) -> list[str]:
-        lines = declarations(named, lambda: self.names.unique(f"{hint_of(node)}_part"))
+        lines = declarations(named, lambda part: self.names.unique(part.loaded or f"{hint_of(node)}_part"))
         return [f"const {ctype} {name} = {text}; /* {describe(node)} */" for ctype, name, text in lines]
 
     def _check(self, node: Node, operands: Sequence[Expr]) -> None:
@@ -263,7 +264,7 @@ class Scribe:
                 pointer = self.pointer(self.variable_buffer(value), variable_of(value).label)
                 target = f"{pointer}[{space.index(Access(value, value.dims, row_major(value.dims)), variables)}]"
                 targets.append(target)
-                operands.append(Expr(target, value.dtype))
+                operands.append(Expr(target, value.dtype, loaded=pointer))
                 continue
             access = access_of(value)
             known = local(access.base)

@@ -1,4 +1,4 @@
-"""Pure nodes whose inputs are constants -> constants, evaluated by the NumPy reference."""
+"""Pure nodes with a known value -> constants: those of constants, evaluated by the NumPy reference, and sizes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from ..rewrite import active_builder, rewrite
 # larger results are cheaper to compute than to carry: zeros([4096, 4096]) stays a fill
 LIMIT = 65536
 NEVER = frozenset(("Const", "_Feed", "_Read", "_Extent", "VariableV2"))
-# known without their operand
-SIZES = frozenset(("Shape", "ShapeN", "Size", "Rank"))
 
 
 def fold_constants(roots: Roots) -> Roots:
@@ -23,10 +21,12 @@ def fold_constants(roots: Roots) -> Roots:
 
 
 def fold(node: Node) -> Sequence[Value] | None:
-    """f(constants)  ->  constant; sizes that are numbers too"""
+    """f(constants)  ->  constant,  shape(x)[1]  ->  constant"""
     if node.type in NEVER or not node.opdef.is_pure or any(_too_large(v) for v in node.outputs):
         return None
-    folded = [v.known() for v in node.outputs] if node.type in SIZES else _evaluated(node)
+    folded = [v.known() for v in node.outputs]
+    if any(f is None for f in folded):
+        folded = _evaluated(node)
     if any(f is None or f.dtype != v.dtype.as_numpy_dtype for f, v in zip(folded, node.outputs, strict=True)):
         return None
     return [active_builder().constant(f) for f in folded]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...dtypes import int32
 from ...opdef import REGISTRY
+from ...shapes import element_count
 from ..ir import Node, Roots, Value
 from ..rewrite import active_builder, rewrite
 
@@ -126,6 +127,15 @@ def transposed_operand(node: Node) -> Value | None:
     return REGISTRY["MatMul"](*operands, **flags)
 
 
+def empty_product(node: Node) -> Value | None:
+    """a sum over nothing  ->  0: products and convolutions without a channel, a row or a column"""
+    if all(element_count(v.dims) != 0 for v in (*node.data_inputs(), *node.outputs)):
+        return None
+    output = node.outputs[0]
+    zero = active_builder().constant(np.zeros((), output.dtype.as_numpy_dtype))
+    return REGISTRY["Fill"](dims_constant(output.dims), zero)
+
+
 def dims_constant(dims: Sequence[Any]) -> Value:
     """A constant shape tensor; its elements may be Batch."""
     if all(isinstance(d, int) for d in dims):
@@ -153,5 +163,11 @@ RULES: dict[str, tuple[Any, ...]] = {
     "Max": (empty_reduction,),
     "Min": (empty_reduction,),
     "Prod": (empty_reduction,),
-    "MatMul": (transposed_operand,),
+    "MatMul": (empty_product, transposed_operand),
+    **dict.fromkeys(
+        (
+            "BatchMatMul _Conv2D _Conv2DBackpropInput _Conv2DBackpropFilter _MaxPool _MaxPoolGrad _AvgPool _AvgPoolGrad"
+        ).split(),
+        (empty_product,),
+    ),
 }

@@ -129,7 +129,6 @@ def test_uniform(graph_seed, op_seed):
         made = [
             tf.random_uniform([1001], seed=op_seed),
             tf.random_uniform([3, 5, 7], dtype=tf.float64, seed=op_seed),
-            tf.random_uniform([100], -2.5, 4.0, seed=op_seed),
             tf.random_uniform([100], 3, 1000, tf.int32, seed=op_seed),
             tf.random_uniform([100], -(2**40), 2**40, tf.int64, seed=op_seed),
             tf.random_uniform([], seed=op_seed),
@@ -137,6 +136,15 @@ def test_uniform(graph_seed, op_seed):
         return runs(tf, *made)
 
     assert_same(script, "uniform", graph_seed)
+
+
+@pytest.mark.parametrize(("graph_seed", "op_seed"), SEED_PAIRS)
+def test_uniform_in_a_range(graph_seed, op_seed):
+    def script(tf):
+        wide = tf.random_uniform([100], 3.0, 4.0, tf.float64, seed=op_seed)
+        return runs(tf, tf.random_uniform([100], -2.5, 4.0, seed=op_seed), wide)
+
+    assert_same(script, "uniform in a range", graph_seed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

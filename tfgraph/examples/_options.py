@@ -134,6 +134,7 @@ def run_example(
     except tf.errors.OpError as error:
         if options.device == "cpu":
             raise
-        print(f"{parser.prog}: error: cannot train on --device {options.device}: {error}", file=sys.stderr)
+        reason = str(error.message).strip().split("\n")[0]
+        print(f"{parser.prog}: error: cannot train on --device {options.device}: {reason}", file=sys.stderr)
         return 1
     return 0
