@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .config import ConfigProto, GPUOptions, GraphOptions, OptimizerOptions, RunMetadata, RunOptions
+from .cpu import Statistics, statistics
+from .hybrid import compiled_step  # noqa: F401  so that the first run does not wait for the import
 from .session import InteractiveSession, Session
-
-if TYPE_CHECKING:
-    from .cpu import Statistics
 
 __all__ = [
     "ConfigProto",
@@ -19,12 +16,7 @@ __all__ = [
     "RunMetadata",
     "RunOptions",
     "Session",
+    "Statistics",
     "statistics",
 ]
 
-
-def statistics() -> Statistics:
-    """How many programs this process has compiled and how many it found compiled already."""
-    from . import cpu  # loads cffi, which sessions that only interpret need not
-
-    return cpu.statistics()

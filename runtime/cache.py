@@ -1,7 +1,8 @@
 """Compiled modules on disk: files that belong to the user alone and are loaded only if they are what was stored.
 
-An entry is one file named `<key>-<digest>.so` (or another suffix): the key says what it was compiled from, the digest (of its bytes) whether
-it is still that. It appears by a rename and is never changed, so processes that share the folder need no lock.
+An entry is one file named `<key>-<digest>.so` (or another suffix): the key says what it was compiled from, the digest (of
+its bytes) whether it is still that. It appears by a rename and is never changed, so processes that share the folder need no
+lock.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ class Memory:
 
 def run_checked(program: Program, memory: Memory, run: Any) -> int:
     """Call `run(first, last)` for one kernel after the other, comparing each; the first nonzero result ends the step."""
-    for arena in (memory.batch, memory.fixed):
-        arena.view(np.uint8)[...] = 0xFF  # NaN in every float: a read of what was never written shows
+    for array in (memory.batch, memory.fixed, *memory.fetches):
+        array.reshape(-1).view(np.uint8)[...] = 0xFF  # NaN in every float: a read of what was never written shows
     for kernel in program.kernels:
         expected = _Reference(program, kernel, memory).outputs()
         failed = run(kernel.index, kernel.index + 1)
@@ -144,8 +144,10 @@ def _compare(kernel: Kernel, label: str, actual: np.ndarray, wanted: np.ndarray)
         wrong = ~same
     if not wrong.any():
         return
-    distance = np.where(wrong, np.abs(actual.astype(np.float64) - wanted.astype(np.float64)), -1.0)
-    worst = np.unravel_index(int(np.nanargmax(distance)), actual.shape)
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(actual.astype(np.float64) - wanted.astype(np.float64))
+    distance = np.where(wrong, np.where(np.isnan(distance), np.inf, distance), -1.0)  # no number is the worst of all
+    worst = np.unravel_index(int(np.argmax(distance)), actual.shape)
     nodes = ", ".join(dict.fromkeys(n.label for n in kernel.group.nodes))
     origin = kernel.group.nodes[-1].origin
     raise InternalError(

@@ -207,7 +207,7 @@ ERRORS: list[tuple[Build, type[Exception], str]] = [
     (lambda f: tf.range(5, 0, 1), ValueError, "Requires start <= limit when delta > 0: 5/0"),
     (lambda f: tf.boolean_mask(f.x, True), ValueError, "mask cannot be scalar."),
     (lambda f: tf.meshgrid([1], indexing="zz"), ValueError, "must be either 'xy' or 'ij', got 'zz'"),
-    (lambda f: tf.ensure_shape(f.x, [None, 5]), ValueError, "Dimensions must be equal, but are 4 and 5"),
+    (lambda f: tf.ensure_shape(f.x, [None, 5]), ValueError, "Dimension 1 in both shapes must be equal, but are 4 and 5"),
     (lambda f: tf.placeholder_with_default(1.0, [3]), ValueError, "Shapes must be equal rank, but are 0 and 1"),
 ]
 

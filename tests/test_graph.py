@@ -273,7 +273,7 @@ def test_shapes() -> None:
     x = tf.placeholder(tf.float32)
     x.set_shape([None, 3])
     assert x.get_shape().as_list() == [None, 3]
-    with pytest.raises(ValueError, match="not compatible"):
+    with pytest.raises(ValueError, match="Dimension 1 in both shapes must be equal, but are 3 and 4"):
         x.set_shape([None, 4])
 
 

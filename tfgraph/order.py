@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import networkx
+
 from .errors import InvalidArgumentError
 from .run_errors import at_node
 from .tensor import Operation, Tensor
@@ -20,8 +22,6 @@ def execution_order(fetches: Iterable[Tensor], targets: Iterable[Operation], fee
     An operation that does not wait for a write goes before every write, so that a value fetched beside a training step
     is the one from before the step. InvalidArgumentError if control inputs close a cycle.
     """
-    import networkx  # here, so that `import tfgraph` does not wait for it
-
     needed = _needed(networkx.DiGraph(), fetches, targets, frozenset(feeds))
     try:
         return list(networkx.lexicographical_topological_sort(needed, key=_priority))

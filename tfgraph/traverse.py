@@ -7,20 +7,17 @@ operands stay on the operations. Answers are ordered by operation id, so that eq
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import networkx
 
 from .tensor import Operation, Tensor
-
-if TYPE_CHECKING:
-    import networkx
 
 EdgeFilter = Callable[[Tensor], bool]
 
 
 def index_of(operations: Iterable[Operation], follow: EdgeFilter = lambda tensor: True) -> networkx.DiGraph:
     """The data edges producer -> consumer of `operations`, along the tensors for which `follow` holds."""
-    import networkx
-
     index: Any = networkx.DiGraph()
     for operation in operations:
         index.add_node(operation)
@@ -40,8 +37,6 @@ def ancestors(index: networkx.DiGraph, operations: Iterable[Operation]) -> list[
 
 def descendants(index: networkx.DiGraph, operations: Iterable[Operation]) -> list[Operation]:
     """`operations` and everything that depends on them."""
-    import networkx
-
     # one search from all of them: hundreds of variables cost no more than one
     layers = networkx.bfs_layers(index, list(dict.fromkeys(operations)))
     return ordered(operation for layer in layers for operation in layer)
@@ -55,8 +50,6 @@ def between(index: networkx.DiGraph, sources: Iterable[Operation], targets: Iter
 
 def path(index: networkx.DiGraph, source: Operation, target: Operation) -> list[Operation]:
     """A shortest path from `source` to `target`; empty if there is none."""
-    import networkx
-
     if not networkx.has_path(index, source, target):
         return []
     return networkx.shortest_path(index, source, target)

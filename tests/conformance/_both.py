@@ -49,6 +49,7 @@ TOLERANCES = {
     "losses": Tolerance(1e-4),  # of a net at every one of 50 steps
     "losses float64": Tolerance(1e-9),
     "variables": Tolerance(1e-5, 1e-6),  # after 20 steps of an optimizer
+    "variables float64": Tolerance(1e-12, 1e-13),
     "rates": Tolerance(1e-5, 1e-8),
     "graphs": Tolerance(2e-4, 2e-5),  # of random graphs, scaled by the largest value (tests/_random_graphs.py)
 }

@@ -1,0 +1,232 @@
+"""Where values live while a step runs: no two live ones overlap, and each kernel finds what it needs.
+
+The second half runs whole steps under TFGRAPH_CHECK=1, which fills the arenas with NaN and compares every kernel with the
+reference on its real inputs, so a read of memory that was given away, or never written, shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import tfgraph as tf
+from tests._nets import NETS
+from tests._programs import program_of
+from tests._random_programs import build, choices
+from tfgraph.codegen.ir import Program
+from tfgraph.codegen.kinds import scratch
+from tfgraph.runtime import cpu, programs
+from tfgraph.shapes import at_batch
+
+pytestmark = pytest.mark.usefixtures("graph")
+
+ALIGNMENT = 64
+BATCHES = (0, 1, 2, 17, 1000)
+GIVEN = ("feed", "fetch", "variable", "constant")
+
+Block = tuple[str, str, int, int, int, int]  # what, arena, first byte, end byte, first kernel, last kernel
+
+
+def blocks(program: Program, n: int) -> Iterator[Block]:
+    """Everything that lives in an arena at batch size `n`, with the kernels between which it must stay."""
+    for kernel in program.kernels:
+        for value in kernel.writes:
+            buffer = program.plan.buffers[value]
+            if buffer.storage in GIVEN:
+                continue
+            readers = [k.index for k in program.kernels if value in k.reads]
+            size = int(np.prod(at_batch(value.dims, n), dtype=np.int64)) * value.dtype.size
+            start = buffer.index * (n if buffer.storage == "batch" else 1)
+            yield repr(value), buffer.storage, start, start + size, kernel.index, max([kernel.index, *readers])
+        needed = scratch(kernel)
+        size = needed.per_batch * n + needed.fixed
+        if needed.per_batch or needed.fixed:
+            buffer = program.plan.scratch[kernel.index]
+            start = buffer.index * (n if buffer.storage == "batch" else 1)
+            yield f"scratch of {kernel.name}", buffer.storage, start, start + size, kernel.index, kernel.index
+
+
+def check_plan(program: Program) -> None:
+    for n in BATCHES:
+        sizes = {"batch": program.batch_bytes * n, "fixed": program.fixed_bytes}
+        found = list(blocks(program, n))
+        for what, arena, start, end, _, _ in found:
+            assert start % ALIGNMENT == 0, f"{what} is not aligned"
+            assert 0 <= start <= end <= sizes[arena], f"{what} is outside of its arena at batch {n}"
+        for i, (one, arena, start, end, first, last) in enumerate(found):
+            for other, its_arena, its_start, its_end, its_first, its_last in found[:i]:
+                together = arena == its_arena and first <= its_last and its_first <= last
+                assert not together or end <= its_start or its_end <= start, f"{one} and {other} overlap at batch {n}"
+
+
+def check_operands(program: Program) -> None:
+    """Each kernel reads what exists before the step or what an earlier kernel has written."""
+    written: set[Any] = set()
+    for kernel in program.kernels:
+        for value in kernel.reads:
+            buffer = program.plan.buffers.get(value)
+            inline = value.op.type in ("_Extent", "_Iota") or value.known() is not None
+            assert inline or value in written or (buffer is not None and buffer.storage in GIVEN[:1] + GIVEN[2:])
+        written.update(kernel.writes)
+    fetched = [b.index for b in program.plan.buffers.values() if b.storage == "fetch"]
+    assert sorted(fetched) == list(range(len(program.fetches)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(choices)
+def test_plans_of_random_programs(chosen: Any) -> None:
+    with tf.Graph().as_default():
+        random = build(chosen)
+        program = program_of(random.fetches, random.batch_shapes(3))
+    check_plan(program)
+    check_operands(program)
+
+
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_plans_of_nets(net: Any) -> None:
+    built = net()
+    program = program_of(built.fetches, built.batch_shapes(4))
+    check_plan(program)
+    check_operands(program)
+
+
+def test_memory_is_used_again() -> None:
+    """A deep net needs little more than its two largest neighbours when it only predicts."""
+    x = y = tf.placeholder(tf.float32, [None, 64])
+    for _ in range(12):
+        y = tf.nn.relu(tf.matmul(y, tf.Variable(np.ones((64, 64), np.float32))))
+    program = program_of(y, {x: (8, 64)})
+    assert program.batch_bytes == 2 * 64 * 4
+
+
+def test_sizes_that_do_not_grow_with_the_batch_are_apart() -> None:
+    x, w = tf.placeholder(tf.float32, [None, 8]), tf.Variable(np.ones((8, 8), np.float32))
+    squared = tf.matmul(w, w)
+    program = program_of(tf.matmul(tf.matmul(x, squared), squared), {x: (5, 8)})
+    assert program.batch_bytes == ALIGNMENT  # 8 floats a sample, rounded up
+    assert program.fixed_bytes >= 8 * 8 * 4
+
+
+# --- runs that are checked kernel by kernel -------------------------------------------------------------------
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, list[dict[Any, np.ndarray]]], list[Any]]:
+    """Runs fetches under TFGRAPH_CHECK=1, once per feed dictionary, never in the interpreter."""
+    monkeypatch.setenv("TFGRAPH_CHECK", "1")
+    monkeypatch.setenv("TFGRAPH_BACKEND", "compiled")
+
+    def refuse(step: Any, reason: Exception) -> None:
+        raise AssertionError(f"not compiled: {reason}")
+
+    def run(fetches: Any, feeds: list[dict[Any, np.ndarray]]) -> list[Any]:
+        with tf.Session() as session:
+            with monkeypatch.context() as patch:
+                patch.setenv("TFGRAPH_BACKEND", "interpreter")  # initial values are not the subject here
+                session.run(tf.global_variables_initializer())
+            with monkeypatch.context() as patch:
+                patch.setattr(programs.CompiledStep, "_give_up", refuse)
+                return [session.run(fetches, feed) for feed in feeds]
+
+    return run
+
+
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_checked_steps_of_nets(net: Any, checked: Any) -> None:
+    built = net()
+    results = checked(built.fetches, [built.feeds(n, seed=n) for n in (5, 1, 18, 5)])
+    values = [np.asarray(v) for result in results for v in result if v is not None]
+    assert values
+    assert all(np.isfinite(v).all() for v in values)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(choices)
+def test_checked_random_programs(chosen: Any) -> None:
+    with tf.Graph().as_default(), pytest.MonkeyPatch.context() as patch:
+        random = build(chosen)
+        patch.setenv("TFGRAPH_CHECK", "1")
+        patch.setenv("TFGRAPH_BACKEND", "compiled")
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            for n in (7, 1):
+                session.run(random.fetches, random.feeds(n, seed=n))
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, pattern: str, replacement: str) -> None:
+    """Change every program's C before it is compiled. The pattern must occur."""
+    load = cpu.load
+
+    def load_spoiled(source: str) -> Any:
+        spoiled, count = re.subn(pattern, replacement, source)
+        assert count, f"nothing like {pattern} in the source"
+        return load(spoiled)
+
+    monkeypatch.setattr(cpu, "load", load_spoiled)
+
+
+def test_a_wrong_kernel_is_found(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tf.placeholder(tf.float32, [None, 3])
+    y = tf.add(tf.exp(x, name="grow"), 1.0, name="shift")
+    data = np.array([[0.0, 1.0, 2.0], [3.0, -1.0, 0.5]], np.float32)
+    spoil(monkeypatch, r"\+ 1\.0f; /\* shift \*/", r"- 1.0f; /* shift */")
+    with pytest.raises(tf.errors.InternalError) as failure:
+        checked(y, [{x: data}])
+    message = str(failure.value)
+    index = re.search(r"worst at \((\d+), (\d+)\)", message)
+    assert index is not None
+    place = int(index[1]), int(index[2])
+    compiled = re.search(r"compiled \S*?(-?[\d.]+)\)", message)
+    reference = re.search(r"reference \S*?(-?[\d.]+)\)", message)
+    assert compiled is not None
+    assert reference is not None
+    assert float(compiled[1]) == pytest.approx(np.exp(data[place]) - 1, rel=1e-5)
+    assert float(reference[1]) == pytest.approx(np.exp(data[place]) + 1, rel=1e-5)
+    assert re.search(r"k\d+_exp_add", message)
+    assert "Nodes: grow, shift" in message
+    assert "6 of 6 elements" in message
+    assert "test_memory_plan.py" in message  # where the user's node was made
+
+
+def test_the_first_wrong_kernel_is_named(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tf.placeholder(tf.float32, [None, 4])
+    first = tf.matmul(x, tf.Variable(np.ones((4, 4), np.float32)), name="first")
+    second = tf.matmul(tf.reduce_sum(first, 1, keepdims=True, name="total"), tf.Variable(np.ones((1, 2), np.float32)))
+    spoil(monkeypatch, r"(\w+) \+= (\w+)(\[[^;]*\]);( /\* total \*/)?", r"\1 += 2 * \2\3;")
+    with pytest.raises(tf.errors.InternalError, match="Nodes: total"):
+        checked(second, [{x: np.ones((3, 4), np.float32)}])
+
+
+def test_a_kernel_that_writes_nothing_is_found(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tf.placeholder(tf.float32, [None, 3])
+    hidden = tf.exp(x, name="hidden")
+    y = tf.reduce_max(tf.transpose(hidden), 0) + tf.reduce_sum(tf.nn.top_k(hidden, 2)[0], 1)
+    spoil(monkeypatch, r"(?m)^( *)hidden_out\[.*$", r"\1(void)hidden_out;")
+    with pytest.raises(tf.errors.InternalError, match=r"at hidden: 6 of 6 elements.*compiled np\.float32\(nan\)"):
+        checked(y, [{x: np.ones((2, 3), np.float32)}])
+
+
+def test_a_wrong_update_is_found(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    v = tf.Variable(np.ones((2, 2), np.float32), name="v")
+    x = tf.placeholder(tf.float32, [2, 2])
+    update = tf.assign_sub(v, x * 0.5, name="descend")
+    spoil(monkeypatch, r"- (\w+); /\* descend \*/", r"+ \1; /* descend */")
+    with pytest.raises(
+        tf.errors.InternalError, match=r"at descend.*compiled np\.float32\(1\.5\), reference np\.float32\(0\.5\)"
+    ):
+        checked(update.op, [{x: np.ones((2, 2), np.float32)}])
+
+
+def test_checking_changes_no_result(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = NETS["lenet"]()
+    feeds = [net.feeds(4, seed=i) for i in range(3)]
+    with_check = checked(net.fetches, feeds)
+    monkeypatch.delenv("TFGRAPH_CHECK")
+    without = checked(net.fetches, feeds)
+    for one, other in zip(with_check, without, strict=True):
+        assert [np.asarray(v).tobytes() for v in one[1:]] == [np.asarray(v).tobytes() for v in other[1:]]
