@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import tfgraph as tf
+
+GOLDEN = Path(__file__).parent / "golden"
+LINES_SHOWN = 80  # of a difference from a golden file
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what the compiler generates now into tests/golden")
 
 
 @pytest.fixture(params=["interpreter", "compiled"])
@@ -21,3 +30,25 @@ def graph() -> Iterator[tf.Graph]:
     """A new graph, the default one of the test."""
     with tf.Graph().as_default() as graph:
         yield graph
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)` compares `text` with the file tests/golden/`name`, or writes it under --update-golden."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            GOLDEN.mkdir(exist_ok=True)
+            path.write_text(text)
+            return
+        how = "Read the difference; if it is meant, run `python -m pytest tests/test_golden.py --update-golden`."
+        if not path.exists():
+            pytest.fail(f"There is no {path}. {how}", pytrace=False)
+        kept = path.read_text()
+        if text != kept:
+            changes = list(difflib.unified_diff(kept.splitlines(), text.splitlines(), f"golden/{name}", "now", lineterm=""))
+            shown = "\n".join(changes[:LINES_SHOWN])
+            pytest.fail(f"The generated source has changed ({len(changes)} lines). {how}\n{shown}", pytrace=False)
+
+    return compare

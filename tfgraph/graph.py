@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from .device import merge_device, parse_device
 from .dtypes import DType, as_dtype
 from .errors import ShapeError
 from .opdef import Call, OpDef, opdef, set_default_builder
+from .scopes import Controls, Placement, Stack
 from .shapes import show
 from .source import user_frames
 from .tensor import Operation, Tensor
@@ -35,7 +36,7 @@ class Graph:
         self._collections: dict[Any, list[Any]] = {}
         self._scope = ""
         self._devices: list[Any] = []
-        self._controls: list[_Controls] = []
+        self._controls: list[Controls] = []
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self._finalized = False
@@ -287,7 +288,7 @@ class Graph:
             for item in control_inputs:
                 element = self.as_graph_element(item)
                 ops.append(element.op if isinstance(element, Tensor) else element)
-            self._controls = [*outer, _Controls(tuple(dict.fromkeys(ops)))]
+            self._controls = [*outer, Controls(tuple(dict.fromkeys(ops)))]
         try:
             yield
         finally:
@@ -321,7 +322,7 @@ class Graph:
             if entry is None:
                 device = ""
             else:
-                spec = entry(_Placement(name, op.type, device)) if callable(entry) else entry
+                spec = entry(Placement(name, op.type, device)) if callable(entry) else entry
                 device = merge_device(device, spec or "")
         return device
 
@@ -401,51 +402,10 @@ def _known_inputs(op: OpDef, inputs: Sequence[Tensor]) -> str:
     return told
 
 
-class _Controls:
-    """One `control_dependencies` block: what it waits for, and the operations made inside it."""
-
-    __slots__ = ("members", "ops")
-
-    def __init__(self, ops: tuple[Operation, ...]) -> None:
-        self.ops = ops
-        self.members: set[Operation] = set()
-
-
-class _Placement:
-    """What a device function is shown of the operation that it places."""
-
-    __slots__ = ("device", "name", "type")
-
-    def __init__(self, name: str, op_type: str, device: str) -> None:
-        self.name, self.type, self.device = name, op_type, device
-
-
-class _Stack(threading.local):
-    """A per-thread stack of defaults."""
-
-    def __init__(self) -> None:
-        self.items: list[Any] = []
-
-    @contextmanager
-    def pushed(self, item: Any) -> Iterator[Any]:
-        self.items.append(item)
-        try:
-            yield item
-        finally:
-            # an InteractiveSession may have been closed in between; remove our own entry only
-            for i in range(len(self.items) - 1, -1, -1):
-                if self.items[i] is item:
-                    del self.items[i]
-                    break
-
-    def top(self) -> Any:
-        return self.items[-1] if self.items else None
-
-
 class _Stacks:
     def __init__(self) -> None:
-        self.graphs = _Stack()
-        self.sessions = _Stack()
+        self.graphs = Stack()
+        self.sessions = Stack()
         self.global_graph = Graph()
 
 
@@ -473,16 +433,15 @@ def get_default_session() -> Any:
     return _stacks.sessions.top()
 
 
-def session_stack() -> _Stack:
+def session_stack() -> Stack:
     """The thread's stack of default sessions."""
     return _stacks.sessions
 
 
-def graph_stack() -> _Stack:
+def graph_stack() -> Stack:
     """The thread's stack of default graphs."""
     return _stacks.graphs
 
 
 set_default_builder(get_default_graph)
 
-ControlFunction = Callable[[Operation], str]

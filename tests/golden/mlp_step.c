@@ -1,0 +1,849 @@
+/*
+ * MatMul -> BiasAdd -> Relu
+ * matmul, float32 [N, 24]
+ */
+static void k00_matmul_add_relu(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->feeds[0]);
+    const float *restrict b = (const float *)(s->variables[0]);
+    const float *restrict biases = (const float *)(s->variables[1]);
+    float *restrict relu_out = (float *)(s->batch + 0 * N);
+    const int64_t first_row = chunk * 128;
+    const int64_t rows = tg_smaller(N - first_row, 128);
+    float packed[864];
+    float sums[3072];
+
+    int64_t step = 0;
+    const int64_t end = 36;
+    do {
+        const int64_t depth = tg_smaller(end - step, 36);
+        const float *left = a + first_row * 36 + step;
+        for (int64_t panel = 0; panel < 24; panel += 24) {
+            const int64_t panel_columns = 24;
+            const float *right = b + step * 24 + panel;
+            int64_t right_step = 24;
+            // packing pays when many rows use the panel; a narrow last panel must not be read beyond its end
+            if (rows > 48 || panel_columns < 24) {
+                tg_pack_f32x24(right, right_step, depth, panel_columns, packed);
+                right = packed;
+                right_step = 24;
+            }
+            float *panel_sums = sums;
+            int64_t r = 0;
+            for (; r < rows; r += 4)
+                tg_tile_f32_4x24_stride36_partial(left + r * 36, 1, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 24, 24, step > 0, tg_smaller(rows - r, 4));
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < rows; ++r) {
+                const int64_t row = first_row + r;
+                const float *sum = panel_sums + r * 24;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float add = acc + biases[column]; /* BiasAdd: Add */
+                    const float relu = tg_max_f32(add, 0.0f); /* Relu */
+                    relu_out[row * 24 + column] = relu;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/*
+ * MatMul_1 -> BiasAdd_1 -> Relu_1
+ * matmul, float32 [N, 24]
+ */
+static void k01_matmul_add_relu(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 0 * N);
+    const float *restrict b = (const float *)(s->variables[2]);
+    const float *restrict biases_1 = (const float *)(s->variables[3]);
+    float *restrict relu_1_out = (float *)(s->batch + 128 * N);
+    const int64_t first_row = chunk * 128;
+    const int64_t rows = tg_smaller(N - first_row, 128);
+    float packed[576];
+    float sums[3072];
+
+    int64_t step = 0;
+    const int64_t end = 24;
+    do {
+        const int64_t depth = tg_smaller(end - step, 24);
+        const float *left = a + first_row * 24 + step;
+        for (int64_t panel = 0; panel < 24; panel += 24) {
+            const int64_t panel_columns = 24;
+            const float *right = b + step * 24 + panel;
+            int64_t right_step = 24;
+            // packing pays when many rows use the panel; a narrow last panel must not be read beyond its end
+            if (rows > 48 || panel_columns < 24) {
+                tg_pack_f32x24(right, right_step, depth, panel_columns, packed);
+                right = packed;
+                right_step = 24;
+            }
+            float *panel_sums = sums;
+            int64_t r = 0;
+            for (; r < rows; r += 4)
+                tg_tile_f32_4x24_stride24_partial(left + r * 24, 1, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 24, 24, step > 0, tg_smaller(rows - r, 4));
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < rows; ++r) {
+                const int64_t row = first_row + r;
+                const float *sum = panel_sums + r * 24;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float add = acc + biases_1[column]; /* BiasAdd_1: Add */
+                    const float relu_1 = tg_max_f32(add, 0.0f); /* Relu_1 */
+                    relu_1_out[row * 24 + column] = relu_1;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/*
+ * MatMul_2 -> BiasAdd_2
+ * matmul, float32 [N, 10]
+ */
+static void k02_matmul_add(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 128 * N);
+    const float *restrict b = (const float *)(s->variables[4]);
+    const float *restrict biases_2 = (const float *)(s->variables[5]);
+    float *restrict add_out = (float *)(s->batch + 256 * N);
+    const int64_t first_row = chunk * 132;
+    const int64_t rows = tg_smaller(N - first_row, 132);
+    float packed[384];
+    float sums[2112];
+
+    int64_t step = 0;
+    const int64_t end = 24;
+    do {
+        const int64_t depth = tg_smaller(end - step, 24);
+        const float *left = a + first_row * 24 + step;
+        for (int64_t panel = 0; panel < 10; panel += 16) {
+            const int64_t panel_columns = tg_smaller(10 - panel, 16);
+            const float *right = b + step * 10 + panel;
+            int64_t right_step = 10;
+            // packing pays when many rows use the panel; a narrow last panel must not be read beyond its end
+            if (rows > 48 || panel_columns < 16) {
+                tg_pack_f32x16(right, right_step, depth, panel_columns, packed);
+                right = packed;
+                right_step = 16;
+            }
+            float *panel_sums = sums;
+            int64_t r = 0;
+            for (; r + 6 <= rows; r += 6)
+                tg_tile_f32_6x16_stride24(left + r * 24, 1, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 16, 16, step > 0);
+            for (; r < rows; r += 4)
+                tg_tile_f32_4x16_stride24_partial(left + r * 24, 1, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 16, 16, step > 0, tg_smaller(rows - r, 4));
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < rows; ++r) {
+                const int64_t row = first_row + r;
+                const float *sum = panel_sums + r * 16;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float add = acc + biases_2[column]; /* BiasAdd_2: Add */
+                    add_out[row * 10 + column] = add;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/*
+ * gradients/Mean_grad/RealDiv
+ * pointwise, float32 []
+ */
+static void k03_realdiv(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    float *restrict realdiv_out = (float *)(s->fixed + 0);
+    (void)chunk;
+    {
+        const float realdiv = 1.0f / (float)(N); /* gradients/Mean_grad/RealDiv */
+        realdiv_out[0] = realdiv;
+    }
+}
+
+/*
+ * softmax_cross_entropy_with_logits_sg -> gradients/softmax_cross_entropy_with_logits_sg_grad/mul
+ * rows, float32 [N, 10]
+ */
+static void k04_rows_sub_exp_sum(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict add = (const float *)(s->batch + 256 * N);
+    const float *restrict labels = (const float *)(s->feeds[1]);
+    float *restrict sum_out = (float *)(s->batch + 320 * N);
+    const float *restrict realdiv_1 = (const float *)(s->fixed + 0);
+    float *restrict mul_out = (float *)(s->batch + 512 * N);
+    const float realdiv_2 = realdiv_1[0];
+    const int64_t last = tg_least((chunk + 1) * 546, N);
+    for (int64_t i = chunk * 546; i < last; ++i) {
+        float sub_row[10];
+        float exp_row[10];
+        float max = -INFINITY;
+        for (int64_t j = 0; j < 10; ++j) {
+            max = tg_max_f32(max, add[i * 10 + j]);
+        }
+        float sum = 0.0f;
+        for (int64_t j = 0; j < 10; ++j) {
+            const float sub = add[i * 10 + j] - max; /* softmax_cross_entropy_with_logits_sg: Sub */
+            sub_row[j] = sub;
+            const float exp = tg_exp_f32(sub); /* softmax_cross_entropy_with_logits_sg: Exp */
+            exp_row[j] = exp;
+            sum += exp;
+        }
+        const float log = tg_log_f32(sum); /* softmax_cross_entropy_with_logits_sg: Log */
+        float sum_1 = 0.0f;
+        for (int64_t j = 0; j < 10; ++j) {
+            const float sub_1 = log - sub_row[j]; /* softmax_cross_entropy_with_logits_sg: Sub */
+            const float mul = labels[i * 10 + j] * sub_1; /* softmax_cross_entropy_with_logits_sg: Mul */
+            sum_1 += mul;
+            const float realdiv = exp_row[j] / sum; /* softmax_cross_entropy_with_logits_sg: RealDiv */
+            const float sub_2 = realdiv - labels[i * 10 + j]; /* softmax_cross_entropy_with_logits_sg: Sub */
+            const float mul_1 = realdiv_2 * sub_2; /* gradients/softmax_cross_entropy_with_logits_sg_grad/mul */
+            mul_out[i * 10 + j] = mul_1;
+        }
+        sum_out[i] = sum_1;
+    }
+}
+
+/* k05_reduce_realdiv, first launch: the partial results of one part of the first reduced axis. */
+static void k05_reduce_realdiv_parts(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict sum = (const float *)(s->batch + 320 * N);
+    float *restrict sum_1_parts = (float *)(s->fixed + 0);
+    const int64_t size = tg_chunks(N, tg_parts(N, 16384, 64));
+    const int64_t from = tg_least(chunk * size, N);
+    const int64_t to = tg_least(from + size, N);
+    const int64_t items = 1;
+
+    for (int64_t item = 0; item < items; ++item) {
+        const int64_t o = item;
+        (void)o;
+        float sum_1 = 0.0f;
+        {
+            #pragma omp simd reduction(+ : sum_1)
+            for (int64_t k = from; k < to; ++k) {
+                sum_1 += sum[k];
+            }
+        }
+
+        sum_1_parts[chunk * 1 + o] = sum_1;
+    }
+}
+
+/*
+ * Mean
+ * reduce, float32 [N]
+ */
+static void k05_reduce_realdiv(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    float *restrict realdiv_out = (float *)(s->fetches[0]);
+    float *restrict sum_1_parts = (float *)(s->fixed + 0);
+    const int64_t parts = tg_parts(N, 16384, 64);
+    const int64_t last = tg_least((chunk + 1) * 16384, 1);
+    for (int64_t e = chunk * 16384; e < last; ++e) {
+        float sum_2 = 0.0f;
+        for (int64_t part = 0; part < parts; ++part) {
+            sum_2 += sum_1_parts[part * 1 + e];
+        }
+        const float realdiv = sum_2 / (float)(N); /* Mean: RealDiv */
+        realdiv_out[0] = realdiv;
+    }
+}
+
+/*
+ * gradients/MatMul_2_grad/MatMul -> gradients/Relu_1_grad/ReluGrad
+ * matmul, float32 [N, 24]
+ */
+static void k06_matmul_relugrad(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 512 * N);
+    const float *restrict b = (const float *)(s->variables[4]);
+    const float *restrict relu_1 = (const float *)(s->batch + 128 * N);
+    float *restrict relugrad_out = (float *)(s->batch + 256 * N);
+    const int64_t first_row = chunk * 128;
+    const int64_t rows = tg_smaller(N - first_row, 128);
+    float packed[240];
+    float sums[3072];
+
+    int64_t step = 0;
+    const int64_t end = 10;
+    do {
+        const int64_t depth = tg_smaller(end - step, 10);
+        const float *left = a + first_row * 10 + step;
+        for (int64_t panel = 0; panel < 24; panel += 24) {
+            const int64_t panel_columns = 24;
+            const float *right = packed;
+            const int64_t right_step = 24;
+            tg_pack_f32x24_transposed(b + panel * 10 + step, 10, depth, panel_columns, packed);
+            float *panel_sums = sums;
+            int64_t r = 0;
+            for (; r < rows; r += 4)
+                tg_tile_f32_4x24_stride10_partial(left + r * 10, 1, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 24, 24, step > 0, tg_smaller(rows - r, 4));
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < rows; ++r) {
+                const int64_t row = first_row + r;
+                const float *sum = panel_sums + r * 24;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float relugrad = relu_1[row * 24 + column] > 0.0f ? acc : 0.0f; /* gradients/Relu_1_grad/ReluGrad */
+                    relugrad_out[row * 24 + column] = relugrad;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/*
+ * gradients/MatMul_1_grad/MatMul -> gradients/Relu_grad/ReluGrad
+ * matmul, float32 [N, 24]
+ */
+static void k07_matmul_relugrad(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 256 * N);
+    const float *restrict b = (const float *)(s->variables[2]);
+    const float *restrict relu = (const float *)(s->batch + 0 * N);
+    float *restrict relugrad_out = (float *)(s->batch + 384 * N);
+    const int64_t first_row = chunk * 128;
+    const int64_t rows = tg_smaller(N - first_row, 128);
+    float packed[576];
+    float sums[3072];
+
+    int64_t step = 0;
+    const int64_t end = 24;
+    do {
+        const int64_t depth = tg_smaller(end - step, 24);
+        const float *left = a + first_row * 24 + step;
+        for (int64_t panel = 0; panel < 24; panel += 24) {
+            const int64_t panel_columns = 24;
+            const float *right = packed;
+            const int64_t right_step = 24;
+            tg_pack_f32x24_transposed(b + panel * 24 + step, 24, depth, panel_columns, packed);
+            float *panel_sums = sums;
+            int64_t r = 0;
+            for (; r < rows; r += 4)
+                tg_tile_f32_4x24_stride24_partial(left + r * 24, 1, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 24, 24, step > 0, tg_smaller(rows - r, 4));
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < rows; ++r) {
+                const int64_t row = first_row + r;
+                const float *sum = panel_sums + r * 24;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float relugrad = relu[row * 24 + column] > 0.0f ? acc : 0.0f; /* gradients/Relu_grad/ReluGrad */
+                    relugrad_out[row * 24 + column] = relugrad;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/*
+ * gradients/MatMul_grad/MatMul_1 -> Adam/update_weights/ApplyAdam
+ * matmul, float32 [36, 24]
+ */
+static void k08_matmul_applyadam(const tg_step *s, int64_t chunk)
+{
+    (void)chunk;  // there is one only
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->feeds[0]);
+    const float *restrict b = (const float *)(s->batch + 384 * N);
+    float *restrict weights = (float *)(s->variables[0]);
+    float *restrict adam = (float *)(s->variables[6]);
+    float *restrict adam_1 = (float *)(s->variables[7]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    float sums[864];
+
+    int64_t step = 0;
+    const int64_t end = N;
+    do {
+        const int64_t depth = tg_smaller(end - step, 256);
+        const float *left = a + step * 36;
+        for (int64_t panel = 0; panel < 24; panel += 24) {
+            const int64_t panel_columns = 24;
+            const float *right = b + step * 24 + panel;
+            int64_t right_step = 24;
+            float *panel_sums = sums + panel * 36;
+            int64_t r = 0;
+            for (; r + 4 <= 36; r += 4)
+                tg_tile_f32_4x24_stride1(left + r, 36, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 24, 24, step > 0);
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < 36; ++r) {
+                const int64_t row = r;
+                const float *sum = panel_sums + r * 24;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float new_weights_adam = adam[row * 24 + column] + (acc - adam[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights/ApplyAdam */
+                    const float new_weights_adam_1 = adam_1[row * 24 + column] + (acc * acc - adam_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights/ApplyAdam */
+                    const float new_weights = weights[row * 24 + column] - new_weights_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_adam_1) + epsilon_1); /* Adam/update_weights/ApplyAdam */
+                    weights[row * 24 + column] = new_weights;
+                    adam[row * 24 + column] = new_weights_adam;
+                    adam_1[row * 24 + column] = new_weights_adam_1;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/* k09_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
+static void k09_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict relugrad = (const float *)(s->batch + 384 * N);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const int64_t size = tg_chunks(N, tg_parts(24 * N, 16384, 64));
+    const int64_t from = tg_least(chunk * size, N);
+    const int64_t to = tg_least(from + size, N);
+    const int64_t blocks = tg_chunks(24, 256);
+    const int64_t items = 1 * blocks;
+
+    for (int64_t item = 0; item < items; ++item) {
+        const int64_t o = item / blocks;
+        const int64_t start = item % blocks * 24;
+        const int64_t stop = tg_least(start + 24, 24);
+        (void)o;
+        float sum[24];
+        for (int64_t j = start; j < stop; ++j)
+            sum[j - start] = 0.0f;
+        for (int64_t r0 = from; r0 < to; ++r0) {
+            for (int64_t j = start; j < stop; ++j) {
+                sum[j - start] += relugrad[r0 * 24 + j];
+            }
+        }
+
+        for (int64_t j = start; j < stop; ++j)
+            sum_parts[chunk * 24 + o * 24 + j] = sum[j - start];
+    }
+}
+
+/*
+ * gradients/BiasAdd_grad/BiasAddGrad -> Adam/update_biases/ApplyAdam
+ * reduce, float32 [N, 24]
+ */
+static void k09_reduce_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    float *restrict biases = (float *)(s->variables[1]);
+    float *restrict adam = (float *)(s->variables[10]);
+    float *restrict adam_1 = (float *)(s->variables[11]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    const int64_t parts = tg_parts(24 * N, 16384, 64);
+    const int64_t last = tg_least((chunk + 1) * 16384, 24);
+    for (int64_t e = chunk * 16384; e < last; ++e) {
+        float sum_1 = 0.0f;
+        for (int64_t part = 0; part < parts; ++part) {
+            sum_1 += sum_parts[part * 24 + e];
+        }
+        const float new_biases_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases/ApplyAdam */
+        const float new_biases_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases/ApplyAdam */
+        const float new_biases = biases[e] - new_biases_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_adam_1) + epsilon_1); /* Adam/update_biases/ApplyAdam */
+        biases[e] = new_biases;
+        adam[e] = new_biases_adam;
+        adam_1[e] = new_biases_adam_1;
+    }
+}
+
+/*
+ * gradients/MatMul_1_grad/MatMul_1 -> Adam/update_weights_1/ApplyAdam
+ * matmul, float32 [24, 24]
+ */
+static void k10_matmul_applyadam(const tg_step *s, int64_t chunk)
+{
+    (void)chunk;  // there is one only
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 0 * N);
+    const float *restrict b = (const float *)(s->batch + 256 * N);
+    float *restrict weights_1 = (float *)(s->variables[2]);
+    float *restrict adam = (float *)(s->variables[12]);
+    float *restrict adam_1 = (float *)(s->variables[13]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    float sums[576];
+
+    int64_t step = 0;
+    const int64_t end = N;
+    do {
+        const int64_t depth = tg_smaller(end - step, 256);
+        const float *left = a + step * 24;
+        for (int64_t panel = 0; panel < 24; panel += 24) {
+            const int64_t panel_columns = 24;
+            const float *right = b + step * 24 + panel;
+            int64_t right_step = 24;
+            float *panel_sums = sums + panel * 24;
+            int64_t r = 0;
+            for (; r + 4 <= 24; r += 4)
+                tg_tile_f32_4x24_stride1(left + r, 24, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 24, 24, step > 0);
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < 24; ++r) {
+                const int64_t row = r;
+                const float *sum = panel_sums + r * 24;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float new_weights_1_adam = adam[row * 24 + column] + (acc - adam[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights_1/ApplyAdam */
+                    const float new_weights_1_adam_1 = adam_1[row * 24 + column] + (acc * acc - adam_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights_1/ApplyAdam */
+                    const float new_weights_1 = weights_1[row * 24 + column] - new_weights_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_1_adam_1) + epsilon_1); /* Adam/update_weights_1/ApplyAdam */
+                    weights_1[row * 24 + column] = new_weights_1;
+                    adam[row * 24 + column] = new_weights_1_adam;
+                    adam_1[row * 24 + column] = new_weights_1_adam_1;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/* k11_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
+static void k11_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict relugrad = (const float *)(s->batch + 256 * N);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const int64_t size = tg_chunks(N, tg_parts(24 * N, 16384, 64));
+    const int64_t from = tg_least(chunk * size, N);
+    const int64_t to = tg_least(from + size, N);
+    const int64_t blocks = tg_chunks(24, 256);
+    const int64_t items = 1 * blocks;
+
+    for (int64_t item = 0; item < items; ++item) {
+        const int64_t o = item / blocks;
+        const int64_t start = item % blocks * 24;
+        const int64_t stop = tg_least(start + 24, 24);
+        (void)o;
+        float sum[24];
+        for (int64_t j = start; j < stop; ++j)
+            sum[j - start] = 0.0f;
+        for (int64_t r0 = from; r0 < to; ++r0) {
+            for (int64_t j = start; j < stop; ++j) {
+                sum[j - start] += relugrad[r0 * 24 + j];
+            }
+        }
+
+        for (int64_t j = start; j < stop; ++j)
+            sum_parts[chunk * 24 + o * 24 + j] = sum[j - start];
+    }
+}
+
+/*
+ * gradients/BiasAdd_1_grad/BiasAddGrad -> Adam/update_biases_1/ApplyAdam
+ * reduce, float32 [N, 24]
+ */
+static void k11_reduce_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    float *restrict biases_1 = (float *)(s->variables[3]);
+    float *restrict adam = (float *)(s->variables[14]);
+    float *restrict adam_1 = (float *)(s->variables[15]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    const int64_t parts = tg_parts(24 * N, 16384, 64);
+    const int64_t last = tg_least((chunk + 1) * 16384, 24);
+    for (int64_t e = chunk * 16384; e < last; ++e) {
+        float sum_1 = 0.0f;
+        for (int64_t part = 0; part < parts; ++part) {
+            sum_1 += sum_parts[part * 24 + e];
+        }
+        const float new_biases_1_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_1/ApplyAdam */
+        const float new_biases_1_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_1/ApplyAdam */
+        const float new_biases_1 = biases_1[e] - new_biases_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_1_adam_1) + epsilon_1); /* Adam/update_biases_1/ApplyAdam */
+        biases_1[e] = new_biases_1;
+        adam[e] = new_biases_1_adam;
+        adam_1[e] = new_biases_1_adam_1;
+    }
+}
+
+/*
+ * gradients/MatMul_2_grad/MatMul_1 -> Adam/update_weights_2/ApplyAdam
+ * matmul, float32 [24, 10]
+ */
+static void k12_matmul_applyadam(const tg_step *s, int64_t chunk)
+{
+    (void)chunk;  // there is one only
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 128 * N);
+    const float *restrict b = (const float *)(s->batch + 512 * N);
+    float *restrict weights_2 = (float *)(s->variables[4]);
+    float *restrict adam = (float *)(s->variables[16]);
+    float *restrict adam_1 = (float *)(s->variables[17]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    float packed[4096];
+    float sums[384];
+
+    int64_t step = 0;
+    const int64_t end = N;
+    do {
+        const int64_t depth = tg_smaller(end - step, 256);
+        const float *left = a + step * 24;
+        for (int64_t panel = 0; panel < 10; panel += 16) {
+            const int64_t panel_columns = tg_smaller(10 - panel, 16);
+            const float *right = b + step * 10 + panel;
+            int64_t right_step = 10;
+            // packing pays when many rows use the panel; a narrow last panel must not be read beyond its end
+            if (24 > 48 || panel_columns < 16) {
+                tg_pack_f32x16(right, right_step, depth, panel_columns, packed);
+                right = packed;
+                right_step = 16;
+            }
+            float *panel_sums = sums + panel * 24;
+            int64_t r = 0;
+            for (; r + 6 <= 24; r += 6)
+                tg_tile_f32_6x16_stride1(left + r, 24, 0, right, right_step, 0,
+                    1, depth, panel_sums + r * 16, 16, step > 0);
+            if (step + depth < end)
+                continue;
+            for (r = 0; r < 24; ++r) {
+                const int64_t row = r;
+                const float *sum = panel_sums + r * 16;
+                #pragma GCC ivdep
+                for (int64_t c = 0; c < panel_columns; ++c) {
+                    const int64_t column = panel + c;
+                    const float acc = sum[c];
+                    const float new_weights_2_adam = adam[row * 10 + column] + (acc - adam[row * 10 + column]) * (1.0f - beta1_1); /* Adam/update_weights_2/ApplyAdam */
+                    const float new_weights_2_adam_1 = adam_1[row * 10 + column] + (acc * acc - adam_1[row * 10 + column]) * (1.0f - beta2_1); /* Adam/update_weights_2/ApplyAdam */
+                    const float new_weights_2 = weights_2[row * 10 + column] - new_weights_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_2_adam_1) + epsilon_1); /* Adam/update_weights_2/ApplyAdam */
+                    weights_2[row * 10 + column] = new_weights_2;
+                    adam[row * 10 + column] = new_weights_2_adam;
+                    adam_1[row * 10 + column] = new_weights_2_adam_1;
+                }
+            }
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/* k13_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
+static void k13_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict mul = (const float *)(s->batch + 512 * N);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const int64_t size = tg_chunks(N, tg_parts(10 * N, 16384, 64));
+    const int64_t from = tg_least(chunk * size, N);
+    const int64_t to = tg_least(from + size, N);
+    const int64_t blocks = tg_chunks(10, 256);
+    const int64_t items = 1 * blocks;
+
+    for (int64_t item = 0; item < items; ++item) {
+        const int64_t o = item / blocks;
+        const int64_t start = item % blocks * 10;
+        const int64_t stop = tg_least(start + 10, 10);
+        (void)o;
+        float sum[10];
+        for (int64_t j = start; j < stop; ++j)
+            sum[j - start] = 0.0f;
+        for (int64_t r0 = from; r0 < to; ++r0) {
+            for (int64_t j = start; j < stop; ++j) {
+                sum[j - start] += mul[r0 * 10 + j];
+            }
+        }
+
+        for (int64_t j = start; j < stop; ++j)
+            sum_parts[chunk * 10 + o * 10 + j] = sum[j - start];
+    }
+}
+
+/*
+ * gradients/BiasAdd_2_grad/BiasAddGrad -> Adam/update_biases_2/ApplyAdam
+ * reduce, float32 [N, 10]
+ */
+static void k13_reduce_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    float *restrict biases_2 = (float *)(s->variables[5]);
+    float *restrict adam = (float *)(s->variables[18]);
+    float *restrict adam_1 = (float *)(s->variables[19]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    const int64_t parts = tg_parts(10 * N, 16384, 64);
+    const int64_t last = tg_least((chunk + 1) * 16384, 10);
+    for (int64_t e = chunk * 16384; e < last; ++e) {
+        float sum_1 = 0.0f;
+        for (int64_t part = 0; part < parts; ++part) {
+            sum_1 += sum_parts[part * 10 + e];
+        }
+        const float new_biases_2_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_2/ApplyAdam */
+        const float new_biases_2_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_2/ApplyAdam */
+        const float new_biases_2 = biases_2[e] - new_biases_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_2_adam_1) + epsilon_1); /* Adam/update_biases_2/ApplyAdam */
+        biases_2[e] = new_biases_2;
+        adam[e] = new_biases_2_adam;
+        adam_1[e] = new_biases_2_adam_1;
+    }
+}
+
+/*
+ * Adam/mul -> Adam/Assign
+ * pointwise, float32 []
+ */
+static void k14_mul_assign(const tg_step *s, int64_t chunk)
+{
+    float *restrict beta1_power = (float *)(s->variables[8]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float beta1_1 = beta1[0];
+    (void)chunk;
+    {
+        const float mul = beta1_power[0] * beta1_1; /* Adam/mul */
+        const float new_beta1_power = mul; /* Adam/Assign */
+        beta1_power[0] = new_beta1_power;
+    }
+}
+
+/*
+ * Adam/mul_1 -> Adam/Assign_1
+ * pointwise, float32 []
+ */
+static void k15_mul_assign(const tg_step *s, int64_t chunk)
+{
+    float *restrict beta2_power = (float *)(s->variables[9]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float beta2_1 = beta2[0];
+    (void)chunk;
+    {
+        const float mul_1 = beta2_power[0] * beta2_1; /* Adam/mul_1 */
+        const float new_beta2_power = mul_1; /* Adam/Assign_1 */
+        beta2_power[0] = new_beta2_power;
+    }
+}
+
+/* Runs kernels first .. last-1 on the calling thread and the pool's; returns s->failed. */
+#define TG_KERNEL(number, kernel, chunks)                 \
+    if (first <= (number) && (number) < last) {           \
+        tg_launch(s, kernel, chunks);                     \
+        if (s->failed)                                    \
+            return s->failed;                             \
+    }
+
+__attribute__((visibility("default"))) int64_t tg_run(tg_step *s, int64_t first, int64_t last);
+__attribute__((visibility("default"))) void *tg_new_pool(int64_t threads);
+
+int64_t tg_run(tg_step *s, int64_t first, int64_t last)
+{
+    const int64_t N = s->N;
+    (void)N;
+    s->failed = 0;
+    TG_KERNEL(0, k00_matmul_add_relu, (N + 127) / 128)
+    TG_KERNEL(1, k01_matmul_add_relu, (N + 127) / 128)
+    TG_KERNEL(2, k02_matmul_add, (N + 131) / 132)
+    TG_KERNEL(3, k03_realdiv, tg_chunks(1, 16384))
+    TG_KERNEL(4, k04_rows_sub_exp_sum, tg_chunks(N, 546))
+    TG_KERNEL(5, k05_reduce_realdiv_parts, tg_parts(N, 16384, 64))
+    TG_KERNEL(5, k05_reduce_realdiv, tg_chunks(1, 16384))
+    TG_KERNEL(6, k06_matmul_relugrad, (N + 127) / 128)
+    TG_KERNEL(7, k07_matmul_relugrad, (N + 127) / 128)
+    TG_KERNEL(8, k08_matmul_applyadam, 1)
+    TG_KERNEL(9, k09_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
+    TG_KERNEL(9, k09_reduce_applyadam, tg_chunks(24, 16384))
+    TG_KERNEL(10, k10_matmul_applyadam, 1)
+    TG_KERNEL(11, k11_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
+    TG_KERNEL(11, k11_reduce_applyadam, tg_chunks(24, 16384))
+    TG_KERNEL(12, k12_matmul_applyadam, 1)
+    TG_KERNEL(13, k13_reduce_applyadam_parts, tg_parts(10 * N, 16384, 64))
+    TG_KERNEL(13, k13_reduce_applyadam, tg_chunks(10, 16384))
+    TG_KERNEL(14, k14_mul_assign, tg_chunks(1, 16384))
+    TG_KERNEL(15, k15_mul_assign, tg_chunks(1, 16384))
+    return s->failed;
+}
