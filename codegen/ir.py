@@ -89,6 +89,12 @@ class Node:
             position += 1 if arg.count_attr is None else self.attrs[arg.count_attr]
         raise KeyError(name)
 
+    def static_int(self, name: str) -> int:
+        """The value of a static argument that is one number, such as an axis."""
+        value = self.argument(name).known()
+        assert value is not None, "settle_static has made it a constant"
+        return int(value)
+
     def data_inputs(self) -> tuple[Value, ...]:
         """The inputs without the static ones, whose values are already part of the code."""
         if not self.opdef.static:

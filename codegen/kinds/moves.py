@@ -47,7 +47,7 @@ def concat(context: Context) -> Written:
     scribe, node = scribe_of(context), context.kernel.group.nodes[0]
     output = node.outputs[0]
     y = operand(scribe, output)
-    axis = int(node.argument("axis").known()) % len(output.dims)
+    axis = node.static_int("axis") % len(output.dims)
     outer = element_count(output.dims[:axis])
     row_size = element_count(output.dims[axis:])
     is_long = isinstance(row_size, Batch) or row_size > CHUNK_ELEMENTS
@@ -241,7 +241,7 @@ def gather(context: Context) -> Written:
     scribe, node = scribe_of(context), context.kernel.group.nodes[0]
     params, indices = node.argument("params"), node.argument("indices")
     output = node.outputs[0]
-    axis = int(node.argument("axis").known()) % len(params.dims)
+    axis = node.static_int("axis") % len(params.dims)
     batch_dims = node.attr("batch_dims")
     batch_dims += len(indices.dims) if batch_dims < 0 else 0
     limit, inner = params.dims[axis], element_count(params.dims[axis + 1 :])

@@ -78,7 +78,7 @@ def argreduce(context: Context) -> Written:
     """ArgMax and ArgMin: the first extreme along an axis; NaN is passed over."""
     scribe, node = scribe_of(context), context.kernel.group.nodes[0]
     x, output = node.argument("input"), node.outputs[0]
-    outer, size, inner = sides(x.dims, int(node.argument("dimension").known()))
+    outer, size, inner = sides(x.dims, node.static_int("dimension"))
     if size == 0:
         raise NotCompilable(f"{node.label} looks for an extreme among no elements")
     columns = _columns(outer, size, inner)
@@ -142,7 +142,7 @@ def scan(context: Context) -> Written:
     """Cumsum and Cumprod."""
     scribe, node = scribe_of(context), context.kernel.group.nodes[0]
     x, output = node.argument("x"), node.outputs[0]
-    outer, size, inner = sides(x.dims, int(node.argument("axis").known()))
+    outer, size, inner = sides(x.dims, node.static_int("axis"))
     columns = _columns(outer, size, inner)
     operator, identity = _SCANS[node.type]
     index = place((size * inner, inner, 1), (columns.outer, "k", "0" if inner == 1 else "j"))
