@@ -9,6 +9,8 @@ _RESERVED = frozenset(
     (
         "auto break case char const continue default do double else enum extern float for goto if inline int long "
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+        "asm typeof linux unix "  # what gnu11 adds
+        "batch fixed feeds fetches variables constants random pool failed "  # the fields of a step
         "bool true false N s chunk first last row column acc part parts scratch main NAN INFINITY "
         "item items blocks start stop from to size "
         "tan asin acos atan atan2 sinh cosh "  # called in libm under these very names

@@ -29,6 +29,22 @@ def render(template: str, **context: Any) -> str:
     return environment().get_template(template).render(context)
 
 
+_WORD = re.compile(r"\b[A-Za-z_]\w*")
+
+
+@functools.cache
+def words_of(*templates: str) -> frozenset[str]:
+    """The identifiers in the text of these templates: nothing of a user's may be called like one of them there."""
+    engine = environment()
+    assert engine.loader is not None
+    words: set[str] = set()
+    for template in templates:
+        source = engine.loader.get_source(engine, template)[0]
+        text = "".join(value for _, kind, value in engine.lex(source) if kind == "data")
+        words.update(_WORD.findall(_STRING_OR_COMMENT.sub(" ", text)))
+    return frozenset(words)
+
+
 _STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|/\*.*?\*/|//.*')
 
 

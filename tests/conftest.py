@@ -42,13 +42,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             GOLDEN.mkdir(exist_ok=True)
             path.write_text(text)
             return
-        how = "Read the difference; if it is meant, run `python -m pytest tests/test_golden.py --update-golden`."
+        how = "`python -m pytest tests/test_golden.py --update-golden` writes it; then read it."
         if not path.exists():
-            pytest.fail(f"There is no {path}. {how}", pytrace=False)
+            pytest.fail(f"There is no golden file {path}. {how}", pytrace=False)
         kept = path.read_text()
         if text != kept:
             changes = list(difflib.unified_diff(kept.splitlines(), text.splitlines(), f"golden/{name}", "now", lineterm=""))
             shown = "\n".join(changes[:LINES_SHOWN])
-            pytest.fail(f"The generated source has changed ({len(changes)} lines). {how}\n{shown}", pytrace=False)
+            pytest.fail(f"The generated source has changed. If that is meant: {how}\n{shown}", pytrace=False)
 
     return compare

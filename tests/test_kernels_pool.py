@@ -89,7 +89,7 @@ def arrays(spec: PoolSpec, batch: int) -> dict[str, np.ndarray]:
 
 def emitted(spec: PoolSpec) -> Emitted:
     *reads, result = OPERANDS[spec.op]
-    return pool.emit(spec, "k00_pool", prologue(reads, result, C_TYPES[spec.dtype]), "/* pooling */")
+    return pool.emit(spec, "k00_pool", prologue(reads, result, C_TYPES[spec.dtype]), comment="/* pooling */")
 
 
 def check(spec: PoolSpec, kernel: Compiled, batch: int) -> None:

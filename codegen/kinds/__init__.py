@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Context:
     failures: dict[str, int]
     randoms: tuple[Node, ...]
 
-    def scribe(self, reserved: Sequence[str] = ()) -> Scribe:
+    def scribe(self, reserved: Iterable[str] = ()) -> Scribe:
         return Scribe(self.kernel, self.plan, self.printer, self.tables, self.failures, reserved)
 
 

@@ -9,6 +9,7 @@ from ...windows import windows_2d
 from ..emitted import PLAIN, Emitted, Epilogue, Scratch
 from ..index import access_of
 from ..ir import Kernel, Node, Size
+from ..render import words_of
 from ..scalar import c_type, size_text
 from . import conv2d, matmul
 from .conv2d_window import Conv2DSpec
@@ -16,8 +17,18 @@ from .matmul import MatMulSpec
 from .pointwise import header
 from .scribe import Scribe, index_text
 
-# names that the templates give to operands, results and their own variables
-RESERVED = ("a", "b", "x", "w", "y", "dy", "dx", "dw", "scratch", "acc", "row", "column")
+# names that the text around the templates gives to operands, results and its own variables
+OWN_NAMES = frozenset(
+    (
+        "a b x w y dy dx dw scratch acc row column h q image first_row end_row first_tap end_tap i_begin i_end j_begin j_end"
+    ).split()
+)
+TEMPLATES = tuple(f"c/{name}.c.j2" for name in ("matmul", "conv2d", "conv2d_filter", "conv2d_window", "finish", "pool"))
+
+
+def reserved_names() -> frozenset[str]:
+    """What no pointer or result named by the user may be called in these kernels."""
+    return OWN_NAMES | words_of(*TEMPLATES)
 
 
 def matmul_spec(node: Node) -> MatMulSpec:
@@ -56,7 +67,7 @@ def write_contraction(context: Any, node: Node, operands: tuple[str, ...], resul
     """One product or convolution with its epilogue. `operands` are the template's names of the inputs."""
     from . import Written
 
-    scribe: Scribe = context.scribe(RESERVED)
+    scribe: Scribe = context.scribe(reserved_names())
     lines = operand_lines(context, scribe, node, operands, result)
     epilogue = epilogue_of(context, scribe, node, result)
     emitted: Emitted = emit(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..c_text import ceil_quotient, larger, minus, plus, quotient, remainder, smaller, times
-from ..emitted import Emitted, Launch, Scratch, insert_prologue
+from ..emitted import PLAIN, Emitted, Epilogue, Launch, Scratch, insert_prologue
 from ..render import render
 from ..scalar import C_TYPES, size_text
 from ..tiles import smaller_functions
@@ -172,10 +172,20 @@ def plan(spec: PoolSpec) -> PoolPlan:
     return PoolPlan(spec, down, across, block, images)
 
 
-def emit(spec: PoolSpec, name: str, prologue_lines: Sequence[str], comment: str = "") -> Emitted:
-    """The C of one pooling; `prologue_lines` declare `N` and the pointers."""
+def tiles_input(spec: PoolSpec) -> bool:
+    """True if the windows cover every element of the input exactly once, so that a gradient may have an epilogue."""
+    return not plan(spec).clears
+
+
+def emit(
+    spec: PoolSpec, name: str, prologue_lines: Sequence[str], epilogue: Epilogue = PLAIN, comment: str = ""
+) -> Emitted:
+    """The C of one pooling; `prologue_lines` declare `N`, the pointers and whatever the epilogue reads.
+
+    An epilogue's `row` is the flat pixel of dx, its `column` the channel.
+    """
     p = plan(spec)
-    source = render("c/pool.c.j2", p=p, name=name, comment=comment)
+    source = render("c/pool.c.j2", p=p, name=name, comment=comment, epilogue=epilogue)
     return Emitted(
         insert_prologue(source, prologue_lines), (Launch(name, p.chunks),), Scratch(), (smaller_functions(),)
     )

@@ -7,7 +7,7 @@ from typing import Any
 from ...windows import windows_2d
 from ..ir import Kernel, Node, Size
 from . import pool
-from .contractions import RESERVED, header_text, operand_lines
+from .contractions import write_contraction
 from .pool import PoolSpec
 
 # kernel -> (operation of the template, names of the data inputs, name of the result)
@@ -37,14 +37,12 @@ def pool_spec(node: Node) -> PoolSpec:
 
 
 def _write(context: Any) -> Any:
-    from . import Written
-
     node = context.kernel.group.anchor
     _, operands, result = FORMS[node.kind.kernel]
-    scribe = context.scribe(RESERVED)
-    lines = operand_lines(context, scribe, node, operands, result)
-    emitted = pool.emit(pool_spec(node), context.kernel.name, (*scribe.prologue(), *lines), header_text(scribe))
-    return Written(emitted.source, emitted.launches, emitted.shared)
+    return write_contraction(
+        context, node, operands, result,
+        lambda name, lines, epilogue, text: pool.emit(pool_spec(node), name, lines, epilogue, text),
+    )  # fmt: skip
 
 
 def _no_scratch(kernel: Kernel) -> Size:

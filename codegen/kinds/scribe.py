@@ -6,7 +6,7 @@ dimensions collapse into plain loops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +74,7 @@ class Scribe:
         printer: Printer,
         tables: Any,
         failures: dict[str, int],
-        reserved: Sequence[str] = (),
+        reserved: Iterable[str] = (),
     ) -> None:
         self.kernel = kernel
         self.plan = plan

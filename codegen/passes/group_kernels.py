@@ -16,11 +16,11 @@ from ...opdef import Pointwise, Primitive, Reduction, Update, View
 from ...shapes import Batch, Dims, element_count, normalise_axis
 from ..index import Access, access_of, broadcast_access, row_major
 from ..ir import Group, Node, Roots, Value
+from ..kinds.epilogues import takes_epilogue
 from .place_copies import variable_of
 
 # a row whose intermediate values fit in a few KB of stack is swept several times from cache
 ROW_LIMIT = 2048
-EPILOGUES = frozenset(("matmul", "conv2d", "conv2d_backprop_input", "conv2d_backprop_filter"))
 NO_KERNEL = frozenset(("Const", "_Feed", "_Read", "VariableV2", "_Extent", "_Iota"))
 
 
@@ -171,7 +171,7 @@ class _Grouping:
             return self._reduction_obstacle(producer, own, node)
         if not _is_map(node):
             return "a kernel of its own"
-        if producer.kind in EPILOGUES:
+        if takes_epilogue(producer.anchor):
             return self._epilogue_obstacle(producer, own)
         if producer.kind not in ("pointwise", "rows", "reduce"):
             return f"{producer.kind} takes no epilogue"

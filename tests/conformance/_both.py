@@ -51,7 +51,8 @@ TOLERANCES = {
     "variables": Tolerance(1e-5, 1e-6),  # after 20 steps of an optimizer
     "variables float64": Tolerance(1e-12, 1e-13),
     "rates": Tolerance(1e-5, 1e-8),
-    "graphs": Tolerance(2e-4, 2e-5),  # of random graphs, scaled by the largest value (tests/_random_graphs.py)
+    "graphs": Tolerance(1e-5),  # of random graphs: of the largest element
+    "graphs float64": Tolerance(1e-12),
 }
 
 

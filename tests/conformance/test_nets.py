@@ -19,6 +19,11 @@ pytestmark = pytest.mark.conformance
 
 STEPS = 50
 BATCHES = 4  # different ones, seen in turn
+FULL_RATE = 1e-3
+
+# With ten layers and Adam at the full rate, float32 rounding grows into differences of 3e-3 within 50 steps: TensorFlow
+# differs as much from itself with and without oneDNN. So float32 gets a lower rate there, float64 the full one.
+CALM_RATE = 3e-5
 
 
 class Layers:
@@ -90,7 +95,7 @@ class Net:
     shape: tuple[int, ...]
     batch: int
     classes: bool
-    rate: float = 1e-3
+    rate: float = FULL_RATE  # in float32
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (batches, batch, ...) in [0, 1) and targets (batches, batch, 10 or 30)."""
@@ -100,7 +105,7 @@ class Net:
             return inputs, np.eye(10)[rng.integers(0, 10, (BATCHES, self.batch))]
         return inputs, rng.uniform(-1, 1, (BATCHES, self.batch, 30))
 
-    def losses(self, tf: Any, dtype: str, steps: int) -> list[float]:
+    def losses(self, tf: Any, dtype: str) -> list[float]:
         """The loss at every step of Adam."""
         inputs, targets = self.data()
         x = tf.placeholder(dtype, [None, *self.shape])
@@ -111,11 +116,12 @@ class Net:
         else:
             each = tf.square(outputs - y)
         loss = tf.reduce_mean(each)
-        train = tf.train.AdamOptimizer(self.rate).minimize(loss)
+        rate = self.rate if dtype == "float32" else FULL_RATE
+        train = tf.train.AdamOptimizer(rate).minimize(loss)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             feeds = [{x: a, y: b} for a, b in zip(inputs, targets, strict=True)]
-            return [session.run([train, loss], feeds[i % BATCHES])[1] for i in range(steps)]
+            return [session.run([train, loss], feeds[i % BATCHES])[1] for i in range(STEPS)]
 
 
 NETS = {
@@ -124,22 +130,22 @@ NETS = {
     "lenet": Net(lenet, (12, 12, 1), 9, True),
     "kp1": Net(kp1, (9216,), 16, False),
     "kpcnn": Net(kpcnn, (24, 24, 1), 16, False),
-    "convnet128": Net(convnet128, (32, 32, 3), 8, True),
+    "convnet128": Net(convnet128, (32, 32, 3), 8, True, CALM_RATE),
 }
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_losses(name: str) -> None:
     net = NETS[name]
-    ours, theirs = both(lambda tf: net.losses(tf, "float32", STEPS), seed=1)
+    ours, theirs = both(lambda tf: net.losses(tf, "float32"), seed=1)
     check(ours, theirs, "losses")
 
 
 @pytest.mark.parametrize("name", ["mlp, full size", "lenet", "kp1", "kpcnn", "convnet128"])
 def test_losses_in_float64(name: str) -> None:
-    """The same arithmetic, with rounding too small to grow into a difference."""
+    """The same arithmetic, with rounding too small to grow."""
     net = NETS[name]
-    ours, theirs = both(lambda tf: net.losses(tf, "float64", STEPS // 2), seed=1)
+    ours, theirs = both(lambda tf: net.losses(tf, "float64"), seed=1)
     check(ours, theirs, "losses float64")
 
 

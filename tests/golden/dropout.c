@@ -1,9 +1,3 @@
-/* Runs a kernel over its chunks on all threads and returns when it is done. */
-static inline void tg_launch(const tg_step *s, tg_kernel kernel, int64_t chunks)
-{
-    const tg_call call = {kernel, s};
-    tg_parallel(s->pool, tg_call_chunk, &call, chunks);
-}
 /*
  * sub -> dropout/Sub
  * pointwise, float32 []
