@@ -388,9 +388,15 @@ def _compare(draw: Draw, values: Sequence[Value], differentiated: bool) -> Choic
     if i is None:
         return None
     shape = values[i].shape
+    # no two elements are equal: TensorFlow takes argmax(x) for argmax(f(x)) where f is monotonic, though f may make equals
+    ramp = np.arange(shape[-1]) / 1024  # type: ignore[arg-type]
+
+    def argmax(tf: Any, x: Any) -> Any:
+        return tf.cast(tf.argmax(x + tf.constant(ramp, x.dtype), len(shape) - 1), x.dtype) * 0.25
+
     table: dict[str, tuple[Callable[[Any, Any], Any], Shape]] = {
         "greater": (lambda tf, x: tf.cast(tf.greater(x, 0.25), x.dtype), shape),
-        "argmax": (lambda tf, x: tf.cast(tf.argmax(x, len(shape) - 1), x.dtype) * 0.25, shape[:-1]),
+        "argmax": (argmax, shape[:-1]),
         "floor": (lambda tf, x: tf.floor(x) * 0.5, shape),
         "round": (lambda tf, x: tf.round(x) * 0.5, shape),
         "sign": (lambda tf, x: tf.sign(x), shape),

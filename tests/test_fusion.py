@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 import tfgraph as tf
 from tests._nets import NETS
 from tests._programs import N, groups_of
-from tests._random_programs import build, choices
+from tests._random_graphs import graphs
 from tfgraph.codegen.ir import Group
 from tfgraph.codegen.passes.group_kernels import ROW_LIMIT
 
@@ -304,12 +304,13 @@ def check_groups(found: tuple[Group, ...]) -> None:
                     stack += [v.op for v in source.data_inputs()]
 
 
-@settings(max_examples=60, deadline=None)
-@given(choices)
-def test_groups_of_random_programs_are_in_order(chosen: Any) -> None:
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs())
+def test_groups_of_random_graphs_are_in_order(drawn: Any) -> None:
     with tf.Graph().as_default():
-        program = build(chosen)
-        check_groups(groups(program.fetches, *program.shapes))
+        inputs, fetches = drawn.build(tf, "float32")
+        dims = {x: [N if d is None else d for d in x.shape.as_list()] for x in inputs}
+        check_groups(groups_of(fetches, dims))
 
 
 # --- whole nets: kernels per training step --------------------------------------------------------------------

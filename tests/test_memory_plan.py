@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import tfgraph as tf
 from tests._nets import NETS
 from tests._programs import program_of
-from tests._random_programs import build, choices
+from tests._random_graphs import graphs, run_all
 from tfgraph.codegen.ir import Program
 from tfgraph.codegen.kinds import scratch
 from tfgraph.runtime import cpu, programs
@@ -77,12 +78,20 @@ def check_operands(program: Program) -> None:
     assert sorted(fetched) == list(range(len(program.fetches)))
 
 
-@settings(max_examples=60, deadline=None)
-@given(choices)
-def test_plans_of_random_programs(chosen: Any) -> None:
+def train_too(fetches: list[Any]) -> list[Any]:
+    """The fetches, and updates of variables that wait for all of them."""
+    v = tf.Variable(np.ones(3, np.float32))
+    total = tf.add_n([tf.reduce_sum(tf.tanh(value)) for value in fetches])
+    return [*fetches, tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.nn.l2_loss(v * total))]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs())
+def test_plans_of_random_graphs(drawn: Any) -> None:
     with tf.Graph().as_default():
-        random = build(chosen)
-        program = program_of(random.fetches, random.batch_shapes(3))
+        inputs, fetches = drawn.build(tf, "float32")
+        shapes = {x: array.shape for x, array in zip(inputs, drawn.arrays(3, "float32"), strict=True)}
+        program = program_of(train_too(fetches), shapes)
     check_plan(program)
     check_operands(program)
 
@@ -120,6 +129,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, list[dict[Any, np
     """Runs fetches under TFGRAPH_CHECK=1, once per feed dictionary, never in the interpreter."""
     monkeypatch.setenv("TFGRAPH_CHECK", "1")
     monkeypatch.setenv("TFGRAPH_BACKEND", "compiled")
+    monkeypatch.setenv("TFGRAPH_CFLAGS", "-Wall -Wextra -Werror")
 
     def refuse(step: Any, reason: Exception) -> None:
         raise AssertionError(f"not compiled: {reason}")
@@ -145,17 +155,13 @@ def test_checked_steps_of_nets(net: Any, checked: Any) -> None:
     assert all(np.isfinite(v).all() for v in values)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
-@given(choices)
-def test_checked_random_programs(chosen: Any) -> None:
-    with tf.Graph().as_default(), pytest.MonkeyPatch.context() as patch:
-        random = build(chosen)
+@settings(max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(graphs(), min_size=10, max_size=10))
+def test_checked_random_graphs(drawn: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFGRAPH_CHECK", "1")
         patch.setenv("TFGRAPH_BACKEND", "compiled")
-        with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            for n in (7, 1):
-                session.run(random.fetches, random.feeds(n, seed=n))
+        run_all(tf, drawn, "float32", batches=(3, 0))
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, pattern: str, replacement: str) -> None:
@@ -206,7 +212,7 @@ def test_a_kernel_that_writes_nothing_is_found(checked: Any, monkeypatch: pytest
     x = tf.placeholder(tf.float32, [None, 3])
     hidden = tf.exp(x, name="hidden")
     y = tf.reduce_max(tf.transpose(hidden), 0) + tf.reduce_sum(tf.nn.top_k(hidden, 2)[0], 1)
-    spoil(monkeypatch, r"(?m)^( *)hidden_out\[.*$", r"\1(void)hidden_out;")
+    spoil(monkeypatch, r"(?m)^( *)hidden_out\[.*$", r"\1(void)hidden_out, (void)hidden;")
     with pytest.raises(tf.errors.InternalError, match=r"at hidden: 6 of 6 elements.*compiled np\.float32\(nan\)"):
         checked(y, [{x: np.ones((2, 3), np.float32)}])
 

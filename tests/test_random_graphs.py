@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tfgraph as tf
@@ -14,8 +14,9 @@ NEAR = {"float32": 1e-5, "float64": 1e-12}  # of the largest element
 
 
 @settings(
-    max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+    max_examples=20, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 @given(st.lists(graphs(), min_size=TOGETHER, max_size=TOGETHER), st.sampled_from(sorted(NEAR)))
 def test_compiled_agrees_with_the_interpreter(drawn: list[RandomGraph], dtype: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

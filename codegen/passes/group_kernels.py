@@ -17,7 +17,7 @@ from ...shapes import Batch, Dims, element_count, normalise_axis
 from ..index import Access, access_of, broadcast_access, row_major
 from ..ir import Group, Node, Roots, Value
 from ..kinds.epilogues import takes_epilogue
-from .place_copies import variable_of
+from .place_copies import is_in_place, variable_of
 
 # a row whose intermediate values fit in a few KB of stack is swept several times from cache
 ROW_LIMIT = 2048
@@ -153,6 +153,8 @@ class _Grouping:
         reason = self._obstacle(producer, own, node)
         if reason is None and not (self._is_convex(producer, own) and self._is_convex(own, producer)):
             reason = "a path through another kernel"
+        if reason is None and self._overwrites_operand(producer, own):
+            reason = "would overwrite a variable that other elements still read"
         if reason is not None:
             own.refusals.append(f"{producer.nodes[-1].label} -> {node.label}: {reason}")
             return
@@ -213,6 +215,26 @@ class _Grouping:
         if any(n.opdef.effect == "check" for n in own.nodes):
             return "a check"
         return None
+
+    def _overwrites_operand(self, producer: _Cluster, own: _Cluster) -> bool:
+        """True if one kernel would write a variable and read other elements of it than the one it is about to write."""
+        nodes = producer.nodes + own.nodes
+        writers = {variable_of(v): n for n in nodes for v in n.inputs if v.dtype.is_ref}
+        return bool(writers) and any(
+            self._reads_elsewhere(node, value, writers)
+            for node in nodes
+            for value in node.data_inputs()
+            if not value.dtype.is_ref
+        )
+
+    def _reads_elsewhere(self, node: Node, value: Value, writers: dict[Node, Node]) -> bool:
+        base = access_of(value).base
+        if base.op.type != "_Read" or variable_of(base.op.inputs[0]) not in writers:
+            return False
+        writer = writers[variable_of(base.op.inputs[0])]
+        # a fold over rows has read its whole row before a later sweep stores to it
+        sweeps = isinstance(node.kind, Reduction) and _is_row_reduction(node.inputs[0].dims, reduced_axes(node))
+        return not is_in_place(value, writer) or not (_is_map(node) or sweeps)
 
     # --- alignment --------------------------------------------------------------------------------------------------
 

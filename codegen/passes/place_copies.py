@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...opdef import Primitive, View
+from ...opdef import Primitive, Update, View
 from ..index import NotStrided, access_of
 from ..internal import copy, snapshot
 from ..ir import Node, Roots, Value
@@ -34,12 +34,28 @@ def copy_for_contiguity(node: Node) -> Sequence[Value] | None:
         except NotStrided:
             return _again(node, [copy(v) if v in node.data_inputs() else v for v in node.inputs])
         return None
+    if isinstance(node.kind, Update):
+        return _copy_before_update(node)
     if not isinstance(node.kind, Primitive):
         return None
     data = {v for v in node.data_inputs() if not v.dtype.is_ref}
     written = {variable_of(v) for v in node.inputs if v.dtype.is_ref}
     inputs = [copy(v) if v in data and (not _is_in_memory(v) or _is_of(v, written)) else v for v in node.inputs]
     return None if tuple(inputs) == node.inputs else _again(node, inputs)
+
+
+def _copy_before_update(node: Node) -> Sequence[Value] | None:
+    """v <- f(v at other places)  ->  v <- f(copy(v at other places)): the sweep must not read what it has written"""
+    written = {variable_of(v) for v in node.inputs if v.dtype.is_ref}
+    data = {v for v in node.data_inputs() if not v.dtype.is_ref and _is_of(v, written)}
+    moved = {v for v in data if not is_in_place(v, node)}
+    return _again(node, [copy(v) if v in moved else v for v in node.inputs]) if moved else None
+
+
+def is_in_place(value: Value, node: Node) -> bool:
+    """True if element i of `node` takes element i of the whole variable that `value` is read from."""
+    access = access_of(value)
+    return access.is_whole and access.dims == access.base.dims == node.outputs[0].dims
 
 
 def _is_in_memory(value: Value) -> bool:

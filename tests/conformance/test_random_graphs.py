@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests._random_graphs import RandomGraph, differences, graphs, run_all
@@ -14,7 +14,10 @@ pytestmark = pytest.mark.conformance
 TOGETHER = 10  # graphs in one program: 20 examples make 200 graphs
 
 
-@settings(max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=20, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 @given(st.lists(graphs(), min_size=TOGETHER, max_size=TOGETHER), st.sampled_from(["float32", "float64"]))
 def test_random_graphs(drawn: list[RandomGraph], dtype: str) -> None:
     near = TOLERANCES["graphs" if dtype == "float32" else "graphs float64"]
