@@ -128,7 +128,7 @@ class CompiledStep:
         self._bindings: dict[Any, Binding] = {}
         self._programs: dict[Any, LoadedProgram] = {}
         self._deciding: tuple[int, ...] = ()  # the feeds whose values are part of the signature
-        self._exact = False  # True: programs are for the sizes of a run, none is left open
+        self._exact: set[tuple[Any, ...]] = set()  # dimensions in N whose programs must be for the sizes of a run
         self._compilable = True
         self._checked = os.environ.get("TFGRAPH_CHECK") == "1"
         self._prepared: Any = None
@@ -191,7 +191,10 @@ class CompiledStep:
         shapes = [array.shape for array in arrays]
         variable_dims = self._variable_dims()
         while True:
-            n, dims = (1, shapes) if self._exact else codegen.symbolic(self._prepared, shapes)
+            n, dims = codegen.symbolic(self._prepared, shapes)
+            is_exact = tuple(dims) in self._exact
+            if is_exact:
+                n, dims = 1, shapes
             values = {i: arrays[i] for i in self._deciding}
             key = (tuple(dims), tuple(v.tobytes() for v in values.values()), tuple(variable_dims.items()))
             if key in self._programs:
@@ -199,9 +202,9 @@ class CompiledStep:
             try:
                 program = self._answer(list(dims), values, variable_dims)
             except NeedsConstants as need:
-                if self._exact:
+                if is_exact or dims == shapes:
                     raise NotCompilable(str(need)) from need
-                self._exact = True
+                self._exact.add(tuple(dims))
             except NeedsValues as need:
                 deciding = tuple(sorted({*self._deciding, *need.feeds}))
                 if deciding == self._deciding:

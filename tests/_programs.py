@@ -12,6 +12,7 @@ from tfgraph.codegen.ir import Group, Node, Program, Roots, Value
 from tfgraph.codegen.passes.group_kernels import group_kernels
 from tfgraph.codegen.passes.place_copies import variable_of
 from tfgraph.codegen.passes.specialise import specialise
+from tfgraph.codegen.problems import NeedsConstants
 from tfgraph.codegen.signature import Prepared, prepare, symbolic
 from tfgraph.opdef import Array, Call, Update, View
 from tfgraph.order import execution_order
@@ -52,10 +53,13 @@ def groups_of(fetches: Any, feeds: Mapping[Any, Sequence[Any]]) -> tuple[Group, 
 
 
 def program_of(fetches: Any, shapes: Mapping[Any, tuple[int, ...]]) -> Program:
-    """The program for feeds of these shapes."""
+    """The program for feeds of these shapes: for every batch size if there is one, as in a session."""
     run = prepared(fetches, shapes)
-    _, dims = symbolic(run, [shapes[t] for t in run.feeds])
-    return compile_program(run, dims, {}, {})
+    exact = [shapes[t] for t in run.feeds]
+    try:
+        return compile_program(run, symbolic(run, exact)[1], {}, {})
+    except NeedsConstants:
+        return compile_program(run, exact, {}, {})
 
 
 # --- what a program looks like --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 import tfgraph as tf
 from tests._nets import NETS
-from tests._programs import N, groups_of
+from tests._programs import N, groups_of, program_of
 from tests._random_graphs import graphs
 from tfgraph.codegen.ir import Group
 from tfgraph.codegen.passes.group_kernels import ROW_LIMIT
@@ -309,8 +309,8 @@ def check_groups(found: tuple[Group, ...]) -> None:
 def test_groups_of_random_graphs_are_in_order(drawn: Any) -> None:
     with tf.Graph().as_default():
         inputs, fetches = drawn.build(tf, "float32")
-        dims = {x: [N if d is None else d for d in x.shape.as_list()] for x in inputs}
-        check_groups(groups_of(fetches, dims))
+        shapes = {x: array.shape for x, array in zip(inputs, drawn.arrays(3, "float32"), strict=True)}
+        check_groups(tuple(kernel.group for kernel in program_of(fetches, shapes).kernels))
 
 
 # --- whole nets: kernels per training step --------------------------------------------------------------------

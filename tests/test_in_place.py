@@ -21,7 +21,7 @@ def _softmax(a: np.ndarray) -> np.ndarray:
 
 CASES: dict[str, tuple[tuple[int, ...], Callable[[Any], Any], Callable[[np.ndarray], np.ndarray]]] = {
     "product with it": ((300, 300), lambda v: tf.matmul(v, tf.constant(MATRIX)), lambda a: a @ MATRIX),
-    "relu of a product": ((300, 300), lambda v: tf.nn.relu(tf.matmul(tf.constant(MATRIX), v)), lambda a: (MATRIX @ a).clip(0)),
+    "relu of a product": ((300, 300), lambda v: tf.nn.relu(tf.matmul(MATRIX, v)), lambda a: (MATRIX @ a).clip(0)),
     "transpose": ((300, 300), lambda v: tf.transpose(v), lambda a: a.T),
     "transpose and itself": ((300, 300), lambda v: tf.transpose(v) * 2 + v, lambda a: a.T * 2 + a),
     "reverse": ((100_000,), lambda v: tf.reverse(v, [0]), lambda a: a[::-1]),

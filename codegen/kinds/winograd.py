@@ -17,7 +17,7 @@ from ..scalar import size_text
 from ..target import Target, Tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
 from .conv2d_window import STACK_BYTES, Conv2DSpec
-from .winograd_transforms import POINTS, SQUARE, TILE, square_function, transform_function
+from .winograd_transforms import POINTS, SQUARE, TILE, Squares, square_function, transform_function
 
 BLOCK_BYTES = 640 * 1024  # of a block's squares and products at all points: less than the second-level cache
 MOST_BLOCK_TILES = 56
@@ -27,24 +27,21 @@ DEPTH_BLOCK = 16  # input channels whose filters one chunk evaluates
 
 @dataclass(frozen=True)
 class WinogradPlan:
-    """Everything the template needs to know. `in` and `out` are the sides of this sweep, not of the forward one."""
+    """Everything the template needs to know. `source` and `out` are the sides of this sweep, not of the forward one."""
 
     element: Element
     tile: Tile
     images: Any
-    in_h: int
-    in_w: int
-    channels: int
+    source: Squares
     out_h: int
     out_w: int
     columns: int
-    pad_top: int
-    pad_left: int
     turned: bool
     block_tiles: int
 
     c_type = property(lambda self: self.element.c_type)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
+    channels = property(lambda self: self.source.channels)
     panels = property(lambda self: self.columns // self.width)
     panel = property(lambda self: "0" if self.panels == 1 else "panel")
     tiles_h = property(lambda self: math.ceil(self.out_h / TILE))
@@ -125,14 +122,10 @@ def plan(spec: Conv2DSpec, target: Target) -> WinogradPlan:
     wanted = min(MOST_BLOCK_TILES, BLOCK_BYTES // per_tile)
     block = max(1, wanted // tile.rows) * tile.rows
     if turned:
-        return WinogradPlan(
-            element, tile, spec.images, spec.out_h, spec.out_w, channels, spec.in_h, spec.in_w, columns,
-            2 - spec.pad_top, 2 - spec.pad_left, True, block,
-        )  # fmt: skip
-    return WinogradPlan(
-        element, tile, spec.images, spec.in_h, spec.in_w, channels, spec.out_h, spec.out_w, columns,
-        spec.pad_top, spec.pad_left, False, block,
-    )  # fmt: skip
+        source = Squares("dy", spec.out_h, spec.out_w, channels, SQUARE, 2 - spec.pad_top, 2 - spec.pad_left)
+        return WinogradPlan(element, tile, spec.images, source, spec.in_h, spec.in_w, columns, turned, block)
+    source = Squares("x", spec.in_h, spec.in_w, channels, SQUARE, spec.pad_top, spec.pad_left)
+    return WinogradPlan(element, tile, spec.images, source, spec.out_h, spec.out_w, columns, turned, block)
 
 
 def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
@@ -146,7 +139,7 @@ def emit(
 ) -> Emitted:
     """The C of a forward convolution or of the gradient of its input."""
     p = plan(spec, target)
-    source, result = ("dy", "dx") if p.turned else ("x", "y")
+    result = "dx" if p.turned else "y"
     if epilogue.is_plain:
         epilogue = Epilogue(stores=(f"{result}[{plus(times('row', p.columns), 'column')}] = acc;",))
     roles = ("filter", "input", "output")
@@ -160,9 +153,8 @@ def emit(
         shared += packing
         names["pack"] = packing[-1].name
     text = render(
-        "c/winograd.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, source=source, result=result,
-        functions=names,
-    )  # fmt: skip
+        "c/winograd.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, functions=names
+    )
     launches = (Launch(f"{name}_filters", str(p.filter_chunks)), Launch(name, str(CHUNKS)))
     return Emitted(
         insert_prologue(text, prologue_lines), launches, scratch(spec, target), (*shared, *functions.values())

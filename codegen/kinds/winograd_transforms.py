@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..c_text import minus, plus, times
 from ..emitted import Shared
 from ..render import render
 from ..tiles import Element
@@ -86,3 +87,40 @@ def square_function(element: Element, side: int) -> Shared:
     """The copy of a square that hangs over the edge of its picture."""
     name = f"tg_square_{element.letters}_{side}"
     return Shared(name, render("c/winograd_square.c.j2", name=name, c_type=element.c_type, side=side))
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The squares of `side` pixels that belong to the output pixels (h, q) of each tile, as C expressions."""
+
+    pointer: str
+    height: int
+    width: int
+    channels: int
+    side: int
+    pad_top: int = 0
+    pad_left: int = 0
+
+    top = property(lambda self: minus("h", self.pad_top))
+    left = property(lambda self: minus("q", self.pad_left))
+
+    @property
+    def is_inside(self) -> bool:
+        """No square hangs over an edge: tiles that lie side by side."""
+        exact = self.height % self.side == 0 and self.width % self.side == 0
+        return self.side == TILE and exact and self.pad_top == 0 and self.pad_left == 0
+
+    @property
+    def inside(self) -> str:
+        """Whether the square at (h, q) does not."""
+        tests = (f"{self.top} >= 0" if self.pad_top > 0 else "", f"{self.left} >= 0" if self.pad_left > 0 else "")
+        ends = (
+            f"{plus(self.top, self.side)} <= {self.height}",
+            f"{plus(self.left, self.side)} <= {self.width}",
+        )
+        return " && ".join(text for text in (*tests, *ends) if text)
+
+    @property
+    def first_pixel(self) -> str:
+        row = plus(times("image", self.height), self.top)
+        return f"({plus(times(row, self.width), self.left)})"
