@@ -23,7 +23,12 @@ OWN_NAMES = frozenset(
         "a b x w y dy dx dw scratch acc row column h q image first_row end_row first_tap end_tap i_begin i_end j_begin j_end"
     ).split()
 )
-TEMPLATES = tuple(f"c/{name}.c.j2" for name in ("matmul", "conv2d", "conv2d_filter", "conv2d_window", "finish", "pool"))
+TEMPLATES = tuple(
+    f"c/{name}.c.j2"
+    for name in (
+        "matmul conv2d conv2d_filter conv2d_window winograd winograd_filter winograd_walk finish pool"
+    ).split()
+)  # fmt: skip
 
 
 def reserved_names() -> frozenset[str]:

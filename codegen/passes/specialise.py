@@ -141,14 +141,9 @@ class _Specialiser:
 
     def _deciding_feeds(self, value: Value, op: Any) -> list[int]:
         """The feeds that `value`, which must be known before the run, is computed from."""
-        found, stack = set(), [value]
-        while stack:
-            node = stack.pop().op
-            if node.type == "_Feed":
-                found.add(node.attr("index"))
-            elif node.opdef.effect is not None or node.type == "_Read":
-                raise NotCompilable(f"{op.name} ({op.type}) needs a value that is computed during the run")
-            stack += node.inputs
+        found = _feeds_behind(value)
+        if found is None:
+            raise NotCompilable(f"{op.name} ({op.type}) needs a value that is computed during the run")
         if not found:
             # everything is constant but some operator refused symbolic sizes
             raise NeedsConstants(f"{op.name} ({op.type}) needs the exact sizes of this run")
@@ -224,15 +219,7 @@ class _Specialiser:
             data = self._deref(data)
         known = predicate.known()
         if known is None:
-            found, stack = set(), [predicate]
-            while stack:
-                node = stack.pop().op
-                if node.type == "_Feed":
-                    found.add(node.attr("index"))
-                elif node.opdef.effect is not None or node.type == "_Read":
-                    found.clear()
-                    break
-                stack += node.inputs
+            found = _feeds_behind(predicate)
             # a branch that small feeds decide (`is_training`) is worth a program of its own
             if found and all(self._is_small(i) for i in found):
                 raise NeedsValues(sorted(found))
@@ -285,6 +272,22 @@ class _Specialiser:
 
     def _isvariableinitialized(self, op: Any, inputs: list[Value]) -> Sequence[Value]:
         raise NotCompilable(f"{op.name} asks the session, not the program")
+
+
+def _feeds_behind(value: Value) -> set[int] | None:
+    """The positions of the feeds that `value` is computed from; None if a variable or an effect has a part in it."""
+    found: set[int] = set()
+    seen, stack = {value.op}, [value.op]
+    while stack:
+        node = stack.pop()
+        if node.type == "_Feed":
+            found.add(node.attr("index"))
+        elif node.opdef.effect is not None or node.type == "_Read":
+            return None
+        fresh = {v.op for v in node.inputs} - seen
+        seen |= fresh
+        stack += fresh
+    return found
 
 
 _SPECIAL = frozenset(

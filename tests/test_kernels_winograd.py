@@ -1,0 +1,158 @@
+"""The C of 3x3 convolutions by Winograd's method against sums over filter taps in NumPy, float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests._kernels import FOUR_THREADS, IN_ORDER, REVERSED, Compiled, run_sanitized
+from tests.test_kernels_conv2d import DIRECTIONS, OPERANDS, arrays, convolution, emitted
+from tfgraph.codegen.emitted import Epilogue
+from tfgraph.codegen.kinds import conv2d, conv2d_filter, conv2d_sweep, winograd, winograd_filter
+from tfgraph.codegen.kinds.conv2d_window import Conv2DSpec
+from tfgraph.codegen.target import TARGETS, host_target
+from tfgraph.shapes import Batch
+
+CASES = {
+    "whole squares": convolution((8, 8, 16), (3, 3, 32)),
+    "squares over the edge": convolution((7, 10, 32), (3, 3, 16)),
+    "no padding": convolution((9, 11, 16), (3, 3, 48), "VALID"),
+    "no padding, whole squares": convolution((10, 6, 16), (3, 3, 16), "VALID"),
+    "one square": convolution((3, 3, 16), (3, 3, 16), "VALID"),
+    "picture smaller than a square": convolution((2, 1, 16), (3, 3, 16)),
+    "a long row": convolution((1, 21, 16), (3, 3, 16)),
+    "several blocks": convolution((40, 36, 32), (3, 3, 64)),
+    "several panels": convolution((12, 12, 48), (3, 3, 160)),
+    "channels that rows do not divide": convolution((6, 6, 80), (3, 3, 112)),
+    "wide padding": replace(convolution((6, 6, 16), (3, 3, 16)), pad_top=2, pad_left=2, out_h=8, out_w=8),
+}
+ERROR = 4e-5
+"""Of the result's scale: F(4x4, 3x3) loses two digits or so in float32."""
+
+
+@pytest.fixture(autouse=True)
+def winograd_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFGRAPH_CONV", "winograd")
+
+
+def check(spec: Conv2DSpec, kernel: Compiled, batch: int) -> None:
+    values, wanted = arrays(spec, batch)
+    reads = [values[name] for name in OPERANDS[spec.direction][:-1]]
+    result = np.full(wanted.shape, 3, spec.dtype)
+    found = kernel.run(batch, reads, result, IN_ORDER)
+    for order in (REVERSED, FOUR_THREADS):
+        assert np.array_equal(found, kernel.run(batch, reads, result, order)), "depends on the order of chunks"
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=ERROR * np.abs(wanted).max(initial=1))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("case", CASES)
+def test_convolution(case: str, direction: str, tmp_path: Path) -> None:
+    spec = replace(CASES[case], direction=direction)
+    assert conv2d.writer(spec, host_target()) in (winograd, winograd_filter)
+    kernel = Compiled(emitted(spec), tmp_path)
+    small = spec.in_h * spec.in_w * spec.in_c < 5000
+    for batch in (0, 1, 7, 33) if small else (2,):
+        check(spec, kernel, batch)
+
+
+@pytest.mark.parametrize("images", [3, Batch(2)])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_numbers_of_images(direction: str, images: int | Batch, tmp_path: Path) -> None:
+    spec = replace(CASES["squares over the edge"], direction=direction, images=images)
+    check(spec, Compiled(emitted(spec), tmp_path), 5)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_vector_sizes(target: str, direction: str, tmp_path: Path) -> None:
+    spec = replace(CASES["squares over the edge"], direction=direction)
+    check(spec, Compiled(emitted(spec, target), tmp_path), 5)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_sums_of_a_deep_layer(direction: str, tmp_path: Path) -> None:
+    """Many channels and pixels: the errors of the points must not add up."""
+    spec = replace(convolution((24, 24, 128), (3, 3, 128)), direction=direction)
+    check(spec, Compiled(emitted(spec), tmp_path), 8)
+
+
+@pytest.mark.parametrize("case", ["squares over the edge", "several panels"])
+def test_epilogue(case: str, tmp_path: Path) -> None:
+    """Bias and ReLU before the store."""
+    spec = CASES[case]
+    lines = ("const float v1 = acc + bias[column];", "const float v2 = v1 > 0 ? v1 : 0;")
+    epilogue = Epilogue(lines, (f"y[row * {spec.out_c} + column] = v2;",))
+    kernel = Compiled(emitted(spec, None, epilogue, ("bias",)), tmp_path)
+    values, wanted = arrays(spec, 7)
+    bias = np.linspace(-2, 2, spec.out_c).astype(np.float32)
+    found = kernel.run(7, [values["x"], values["w"], bias], np.zeros(wanted.shape, np.float32), FOUR_THREADS)
+    np.testing.assert_allclose(found, np.maximum(wanted + bias, 0), rtol=0, atol=ERROR * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("case", ["squares over the edge", "several panels", "no padding"])
+def test_epilogue_of_the_input_gradient(case: str, tmp_path: Path) -> None:
+    """A ReLU's mask on dx, added to what is there: the epilogue sees each input pixel and channel once."""
+    spec = replace(CASES[case], direction="backprop_input")
+    place = f"row * {spec.in_c} + column"
+    epilogue = Epilogue((f"const float v1 = pre[{place}] > 0 ? acc : 0;",), (f"dx[{place}] = v1 + dx[{place}];",))
+    kernel = Compiled(emitted(spec, None, epilogue, ("pre",)), tmp_path)
+    values, wanted = arrays(spec, 7)
+    found = kernel.run(7, [values["w"], values["dy"], values["x"]], np.ones(wanted.shape, np.float32), FOUR_THREADS)
+    atol = ERROR * np.abs(wanted).max()
+    np.testing.assert_allclose(found, 1 + np.where(values["x"] > 0, wanted, 0), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("case", ["squares over the edge", "several panels"])
+def test_epilogue_of_the_filter_gradient(case: str, tmp_path: Path) -> None:
+    """A step against the gradient: the epilogue sees each filter element once."""
+    spec = replace(CASES[case], direction="backprop_filter")
+    place = f"row * {spec.out_c} + column"
+    epilogue = Epilogue(("const float v1 = 0.5f * acc;",), (f"dw[{place}] = dw[{place}] - v1;",))
+    kernel = Compiled(emitted(spec, None, epilogue), tmp_path)
+    values, wanted = arrays(spec, 7)
+    found = kernel.run(7, [values["x"], values["dy"]], np.ones(wanted.shape, np.float32), FOUR_THREADS)
+    np.testing.assert_allclose(found, 1 - wanted / 2, rtol=0, atol=ERROR * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("case", ["squares over the edge", "no padding", "a long row", "channels that rows do not divide"])
+def test_memory(case: str, direction: str, tmp_path: Path) -> None:
+    spec = replace(CASES[case], direction=direction)
+    values, wanted = arrays(spec, 3)
+    reads = [values[name].nbytes for name in OPERANDS[direction][:-1]]
+    run_sanitized(emitted(spec), 3, [*reads, wanted.nbytes // 2], tmp_path)
+
+
+OTHERS = {
+    "stride": convolution((16, 16, 16), (3, 3, 16), stride=(2, 2)),
+    "dilation": convolution((16, 16, 16), (3, 3, 16), dilation=(2, 2)),
+    "filter": convolution((16, 16, 16), (5, 5, 16)),
+    "channels": convolution((16, 16, 3), (3, 3, 16)),
+    "dtype": replace(convolution((16, 16, 16), (3, 3, 16)), dtype="float64"),
+}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_convolutions_are_direct(case: str, direction: str) -> None:
+    spec = replace(OTHERS[case], direction=direction)
+    assert conv2d.writer(spec, TARGETS["avx512"]) in (conv2d_sweep, conv2d_filter)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_choice(direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` takes Winograd for large layers; scratch memory and code belong to the same choice."""
+    large = replace(convolution((32, 32, 64), (3, 3, 64)), direction=direction)
+    few_tiles = replace(convolution((4, 4, 64), (3, 3, 64)), direction=direction, images=2)
+    for method, expects in (("direct", (False, False)), ("winograd", (True, True)), ("auto", (True, False))):
+        monkeypatch.setenv("TFGRAPH_CONV", method)
+        chosen = [conv2d.writer(spec, host_target()) in (winograd, winograd_filter) for spec in (large, few_tiles)]
+        assert tuple(chosen) == expects
+        assert emitted(large).scratch == conv2d.scratch(large, epilogue_is_plain=True)
+    monkeypatch.setenv("TFGRAPH_CONV", "fast")
+    with pytest.raises(ValueError, match="TFGRAPH_CONV must be one of auto, direct, winograd, not 'fast'"):
+        conv2d.writer(large, host_target())
