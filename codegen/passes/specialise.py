@@ -24,6 +24,8 @@ from ..rewrite import Builder, sweep
 
 SIDE_EFFECTS = ("write", "check", "print")
 
+OF_SIZES = frozenset(("Shape", "ShapeN", "Size", "Rank", "_Extent"))  # no element of the operand matters to these
+
 DEAD: Any = object()  # the value of an output whose branch is not taken
 
 
@@ -282,8 +284,10 @@ def _feeds_behind(value: Value) -> set[int] | None:
         node = stack.pop()
         if node.type == "_Feed":
             found.add(node.attr("index"))
-        elif node.opdef.effect is not None or node.type == "_Read":
+        elif node.opdef.effect not in (None, "check") or node.type == "_Read":
             return None
+        elif node.type in OF_SIZES:
+            continue
         fresh = {v.op for v in node.inputs} - seen
         seen |= fresh
         stack += fresh
