@@ -22,9 +22,7 @@ class Trace:
         unknown = self.topics - set(TOPICS)
         if unknown:
             raise ValueError(f"TFGRAPH_SHOW={','.join(sorted(unknown))}: the topics are {', '.join(TOPICS)}")
-        self.folder = Path(folder) if folder else None
-        if self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = _new_folder(Path(folder)) if folder else None
         self.number = 0
         self.clock = time.perf_counter()
 
@@ -84,6 +82,15 @@ class Trace:
     def _write(self, name: str, text: str) -> None:
         if self.folder:
             (self.folder / name).write_text(text)
+
+
+def _new_folder(parent: Path) -> Path:
+    """A folder of its own for one program: program_00, program_01, ..."""
+    number = 0
+    while (folder := parent / f"program_{number:02d}").exists():
+        number += 1
+    folder.mkdir(parents=True)
+    return folder
 
 
 def dot(kernels: Sequence[Kernel]) -> str:

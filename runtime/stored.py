@@ -20,6 +20,7 @@ import numpy as np
 from ..codegen.ir import FetchSlot, Plan, Program, RandomSlot, Size, VariableSlot
 from ..codegen.problems import NeedsConstants, NeedsValues
 from ..codegen.signature import Prepared
+from ..codegen.target import host_target
 from ..dtypes import DType, as_dtype
 from ..shapes import Batch
 from .cache import key_of, module_cache
@@ -42,7 +43,7 @@ def fingerprint(
     """A key that differs whenever the program might: the operations with their names and attributes, how they are
     connected, what is fed and fetched, and the compiler's own code."""
     place = {tensor: f"feed {i}" for i, tensor in enumerate(prepared.feeds)}
-    parts = [_own_code(), os.environ.get("TFGRAPH_TARGET", ""), os.environ.get("TFGRAPH_CONV", "")]
+    parts = [_own_code(), host_target().name, os.environ.get("TFGRAPH_CONV", "")]
     numbers = {op: i for i, op in enumerate(prepared.order)}
     for i, op in enumerate(prepared.order):
         inputs = ",".join(place.get(t, "?") for t in op.inputs)

@@ -91,10 +91,11 @@ def check_sums(found: Any, expected: Any) -> None:
             np.testing.assert_allclose(found[name], expected[name], rtol=2e-3, atol=5e-3, err_msg=name)
 
 
-SUPPORTED = {"avx512": ("sse2", "avx2", "avx512"), "avx2": ("sse2", "avx2"), "sse2": ("sse2",), "neon": ("neon",)}
+# the targets that a machine can run beside its own
+NARROWER = {"avx512": ("sse2", "avx2"), "avx2": ("sse2",), "sse2": (), "neon": ()}
 
 
-@pytest.mark.parametrize("target", SUPPORTED[machine_target().name])
+@pytest.mark.parametrize("target", NARROWER[machine_target().name])
 def test_every_target_gives_nearly_the_same(on_two_threads: Any, cache: Path, target: str) -> None:
     check_sums(run_script(TRAIN, cache, TFGRAPH_TARGET=target), on_two_threads)
 

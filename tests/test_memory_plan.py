@@ -164,6 +164,18 @@ def test_checked_random_graphs(drawn: Any) -> None:
         run_all(tf, drawn, "float32", batches=(3, 0))
 
 
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_checked_sums_of_chosen_elements(dtype: Any, checked: Any) -> None:
+    """gcc before 12.4 mixes up the columns of such a sum if only the chosen elements are loaded (its bug 114375)."""
+    x, y = (tf.placeholder(dtype, [None, 12]) for _ in range(2))
+    chosen = tf.where(x > 0, y, tf.zeros_like(y))
+    rng = np.random.default_rng(5)
+    data = {t: rng.normal(size=(50, 12)).astype(dtype.as_numpy_dtype) for t in (x, y)}
+    ((values, sums),) = checked([chosen, tf.reduce_sum(chosen, 0)], [data])
+    np.testing.assert_array_equal(values, np.where(data[x] > 0, data[y], 0))
+    np.testing.assert_allclose(sums, values.sum(0), rtol=1e-4)
+
+
 def spoil(monkeypatch: pytest.MonkeyPatch, pattern: str, replacement: str) -> None:
     """Change every program's C before it is compiled. The pattern must occur."""
     load = cpu.load

@@ -1,7 +1,7 @@
 """Generated code under AddressSanitizer and UndefinedBehaviorSanitizer: ops, gradients and whole training steps.
 
-The default is a part of it; TFGRAPH_SANITIZE=all runs every op at every size in both precisions, and all gradients. Memory that a step
-works on is allocated to the byte, so that one element too far is an error.
+The default is a part of it; TFGRAPH_SANITIZE=all runs every op at every size in both precisions, and all gradients.
+Memory that a step works on is allocated to the byte, so that one element too far is an error.
 """
 
 from __future__ import annotations

@@ -156,8 +156,8 @@ class _Reduce:
             merges=self._merges(folds, product_text([a.size for a in axes if not a.reduced])),
         )
         if in_parts:
-            finish = Launch(name, f"tg_chunks({text.results}, {GRAIN})")
-            launches: tuple[Launch, ...] = (Launch(f"{name}_parts", parts), finish)
+            joining = Launch(name, f"tg_chunks({text.results}, {GRAIN})")
+            launches: tuple[Launch, ...] = (Launch(f"{name}_parts", parts), joining)
         else:
             items = outer_count if columns is None else f"({outer_count}) * {blocks}"
             launches = (Launch(name, f"tg_chunks({items}, {text.outer_per_chunk})"),)

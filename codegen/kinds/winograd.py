@@ -20,7 +20,7 @@ from .conv2d_window import STACK_BYTES, Conv2DSpec
 from .winograd_transforms import POINTS, SQUARE, TILE, Squares, square_function, transform_function
 
 BLOCK_BYTES = 640 * 1024  # of a block's squares and products at all points: less than the second-level cache
-MOST_BLOCK_TILES = 56
+FEWEST_BLOCK_TILES, MOST_BLOCK_TILES = 24, 56  # the filters of deep layers come from afar: each block reads all
 CHUNKS = 16  # each has memory of its own for a block
 DEPTH_BLOCK = 16  # input channels whose filters one chunk evaluates
 
@@ -119,7 +119,7 @@ def plan(spec: Conv2DSpec, target: Target) -> WinogradPlan:
     tile = whole_tile(target, 28, element.vectors(columns), channels)
     width = tile.vectors * element.lanes
     per_tile = POINTS * (channels + width) * element.bytes
-    wanted = min(MOST_BLOCK_TILES, BLOCK_BYTES // per_tile)
+    wanted = min(MOST_BLOCK_TILES, max(FEWEST_BLOCK_TILES, BLOCK_BYTES // per_tile))
     block = max(1, wanted // tile.rows) * tile.rows
     if turned:
         source = Squares("dy", spec.out_h, spec.out_w, channels, SQUARE, 2 - spec.pad_top, 2 - spec.pad_left)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...shapes import Batch
-from ..c_text import ceil_quotient, plus, times
+from ..c_text import ceil_quotient, plus, quotient, remainder, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, insert_prologue
 from ..render import render
 from ..scalar import size_text
@@ -18,10 +18,10 @@ from .conv2d_window import Conv2DSpec
 from .winograd import point_pitch
 from .winograd_transforms import POINTS, SQUARE, TILE, Squares, square_function, transform_function
 
-BLOCK_BYTES = 1024 * 1024  # of a block's squares at all points
-MOST_BLOCK_TILES = 128
+BLOCK_TILES = 56  # each block passes over all sums, which come from afar in deep layers
+BLOCK_COLUMNS = 128
 MOST_SHARES = 8
-SHARES_BYTES = 24 * 1024 * 1024
+SHARES_BYTES = 32 * 1024 * 1024
 TOTAL_DEPTH = 4  # input channels whose sums one chunk of the second launch adds up
 
 
@@ -34,7 +34,7 @@ class WinogradFilterPlan:
     images: Any
     source: Squares
     gradient: Squares
-    block_tiles: int
+    block_columns: int
     shares: int
 
     c_type = property(lambda self: self.element.c_type)
@@ -45,17 +45,41 @@ class WinogradFilterPlan:
     tiles_w = property(lambda self: math.ceil(self.gradient.width / TILE))
     tiles = property(lambda self: times(size_text(self.images), self.tiles_h * self.tiles_w))
     blocks = property(lambda self: ceil_quotient(self.tiles, self.block_tiles))
+    block_tiles = property(lambda self: BLOCK_TILES)
+    column_blocks = property(lambda self: self.columns // self.block_columns)
+    chunks = property(lambda self: self.shares * self.column_blocks)
+    share = property(lambda self: quotient("chunk", self.column_blocks) if self.shares > 1 else "0")
     input_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.channels))
-    gradient_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.columns))
-    share_elements = property(lambda self: POINTS * self.channels * self.columns)
+    gradient_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.block_columns))
+    sums_elements = property(lambda self: POINTS * self.channels * self.block_columns)
     last_rows = property(lambda self: self.channels % self.tile.rows)
     whole_rows = property(lambda self: self.channels - self.last_rows)
     total_depth = property(lambda self: math.gcd(self.channels, TOTAL_DEPTH))
 
     @property
+    def column_lines(self) -> tuple[str, ...]:
+        """C declarations that find the chunk's first output channel."""
+        if self.column_blocks == 1:
+            return ()
+        digit = remainder("chunk", self.column_blocks)
+        return (f"const int64_t first_column = {times(digit, self.block_columns)};",)
+
+    @property
+    def first_square(self) -> str:
+        return "square" if self.column_blocks == 1 else "square + first_column"
+
+    @property
+    def sums_panel(self) -> str:
+        """Where the sums of a panel begin among those of a share."""
+        if self.column_blocks == 1:
+            return "panel"
+        block = times(quotient("panel", self.block_columns), self.chunk_elements)
+        return plus(block, remainder("panel", self.block_columns))
+
+    @property
     def chunk_elements(self) -> int:
-        """Elements of one share's sums and of its block of squares."""
-        return self.share_elements + POINTS * (self.input_pitch + self.gradient_pitch)
+        """Elements of one chunk's sums and of its block of squares."""
+        return self.sums_elements + POINTS * (self.input_pitch + self.gradient_pitch)
 
 
 def _tile(target: Target, rows: int, vectors: int, steps: int) -> Tile:
@@ -75,24 +99,25 @@ def plan(spec: Conv2DSpec, target: Target) -> WinogradFilterPlan:
     element = Element(spec.dtype, target)
     source = Squares("x", spec.in_h, spec.in_w, spec.in_c, SQUARE, spec.pad_top, spec.pad_left)
     gradient = Squares("dy", spec.out_h, spec.out_w, spec.out_c, TILE)
-    block = min(MOST_BLOCK_TILES, BLOCK_BYTES // (POINTS * (spec.in_c + spec.out_c) * element.bytes))
-    block = max(8, block // 8 * 8)
-    tile = _tile(target, spec.in_c, element.vectors(spec.out_c), block)
+    tile = _tile(target, spec.in_c, element.vectors(spec.out_c), BLOCK_TILES)
+    width = tile.vectors * element.lanes
+    widths = range(width, max(width, min(BLOCK_COLUMNS, spec.out_c)) + 1, width)
+    columns = max(wide for wide in widths if spec.out_c % wide == 0)
+    one = WinogradFilterPlan(element, tile, spec.images, source, gradient, columns, 1)
     pictures = spec.images.per * NOMINAL_BATCH if isinstance(spec.images, Batch) else int(spec.images)
-    one = WinogradFilterPlan(element, tile, spec.images, source, gradient, block, 1)
     fitting = min(
         MOST_SHARES,
-        SHARES_BYTES // (one.chunk_elements * element.bytes),
-        math.ceil(pictures * one.tiles_h * one.tiles_w / block),
+        SHARES_BYTES // (one.column_blocks * one.chunk_elements * element.bytes),
+        math.ceil(pictures * one.tiles_h * one.tiles_w / BLOCK_TILES),
     )
     shares = 1 << (max(1, fitting).bit_length() - 1)  # a power of two, which threads divide evenly
-    return WinogradFilterPlan(element, tile, spec.images, source, gradient, block, shares)
+    return replace(one, shares=shares)
 
 
 def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
-    """Each share's sums, and its block of squares."""
+    """Each chunk's sums, and its block of squares."""
     p = plan(spec, target)
-    return Scratch(0, p.shares * p.chunk_elements * p.element.bytes)
+    return Scratch(0, p.chunks * p.chunk_elements * p.element.bytes)
 
 
 def emit(
@@ -115,5 +140,5 @@ def emit(
         functions={"gradient_square": "", **{role: function.name for role, function in functions.items()}},
     )  # fmt: skip
     shared = (smaller_functions(), vector_type(p.element), *functions.values())
-    launches = (Launch(name, str(p.shares)), Launch(f"{name}_total", str(p.channels // p.total_depth)))
+    launches = (Launch(name, str(p.chunks)), Launch(f"{name}_total", str(p.channels // p.total_depth)))
     return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target), shared)

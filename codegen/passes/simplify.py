@@ -53,9 +53,9 @@ def divide_by_one(node: Node) -> Value | None:
 
 
 def subtract_zero(node: Node) -> Value | None:
-    """x - 0  ->  x"""
+    """x - 0  ->  x,  but -0 - -0 is 0"""
     x, y = node.inputs
-    return x if _is(y, 0) and _keeps_shape(node, x) else None
+    return x if _is(y, 0) and not np.signbit(y.op.attr("value")).any() and _keeps_shape(node, x) else None
 
 
 def negate_twice(node: Node) -> Value | None:
@@ -105,10 +105,13 @@ def identity_permutation(node: Node) -> Value | None:
     return None
 
 
-def empty_reduction(node: Node) -> Value | None:
-    """sum(x, axes=[])  ->  x"""
-    axes = node.inputs[1].known()
-    return node.inputs[0] if axes is not None and axes.size == 0 and _keeps_shape(node, node.inputs[0]) else None
+def reduction_of_one(node: Node) -> Value | None:
+    """sum(x, axes)  ->  reshape(x)  where the axes have size 1 or there are none"""
+    x, axes = node.inputs[0], node.inputs[1].known()
+    if axes is None or any(x.dims[axis] != 1 for axis in axes.reshape(-1).tolist()):
+        return None
+    dims = node.outputs[0].dims
+    return x if x.dims == dims else REGISTRY["Reshape"](x, dims_constant(dims))
 
 
 def transposed_operand(node: Node) -> Value | None:
@@ -159,10 +162,12 @@ RULES: dict[str, tuple[Any, ...]] = {
     "ExpandDims": (same_shape_view, reshape_twice),
     "BroadcastTo": (same_shape_view,),
     "Transpose": (identity_permutation,),
-    "Sum": (empty_reduction,),
-    "Max": (empty_reduction,),
-    "Min": (empty_reduction,),
-    "Prod": (empty_reduction,),
+    "Sum": (reduction_of_one,),
+    "Max": (reduction_of_one,),
+    "Min": (reduction_of_one,),
+    "Prod": (reduction_of_one,),
+    "All": (reduction_of_one,),
+    "Any": (reduction_of_one,),
     "MatMul": (empty_product, transposed_operand),
     **dict.fromkeys(
         (

@@ -106,10 +106,13 @@ def integer_mean(m: Any, total: Any, count: Any) -> Any:
 
 @composite("Mean", _NUMERIC, reduced_shape, static=_AXES, T=NUMBERS, Tidx=INDEX_TYPES, keep_dims=False)
 def mean(call: Call, x: Any, axes: Any) -> Any:
-    """the mean over the axes; NaN of nothing; rounded towards zero for integers"""
-    total = sum_(x, axes, keep_dims=call.attr("keep_dims"))
-    divide = integer_mean if call.dtype("input").is_integer else real_div
-    return divide(total, count(x, axes))
+    """the mean over the axes; NaN of nothing; rounded towards zero for integers, whose sum has 64 bits"""
+    dtype = call.dtype("input")
+    if not dtype.is_integer:
+        return real_div(sum_(x, axes, keep_dims=call.attr("keep_dims")), count(x, axes))
+    wide = x if dtype.size == 8 else cast(x, DstT=int64)
+    mean = integer_mean(sum_(wide, axes, keep_dims=call.attr("keep_dims")), count(wide, axes))
+    return mean if dtype.size == 8 else cast(mean, DstT=dtype)
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------
