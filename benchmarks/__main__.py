@@ -76,16 +76,13 @@ def measure(net: str, rounds: int, frameworks: tuple[str, ...]) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """The rows as Markdown, with the ratio to TensorFlow."""
-    lines = [
-        "| net | framework | step, ms (median) | step, ms (least) | TensorFlow's median / this | first step, s | peak memory, MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    heads = ("net", "framework", "step, ms (median)", "step, ms (least)", "TensorFlow's median / this", "first step, s", "peak MB")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     theirs = {r.net: r.median for r in rows if r.framework == "tensorflow"}
     for r in rows:
         ratio = f"{theirs[r.net] / r.median:.2f}" if r.net in theirs else "-"
-        lines.append(
-            f"| {r.net} | {r.framework} | {r.median * 1e3:.2f} | {r.least * 1e3:.2f} | {ratio} | {r.first:.2f} | {r.peak_mb:.0f} |"
-        )
+        times = (f"{r.median * 1e3:.2f}", f"{r.least * 1e3:.2f}", ratio, f"{r.first:.2f}", f"{r.peak_mb:.0f}")
+        lines.append(f"| {' | '.join((r.net, r.framework, *times))} |")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
+
 from tfgraph.codegen.prelude import FUNCTIONS, math_closure
 
 COMPILER = shutil.which("gcc") or shutil.which("cc")

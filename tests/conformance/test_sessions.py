@@ -55,7 +55,7 @@ def groups_and_tuples(tf: Any) -> Any:
     both = tf.group(v.assign_add(1.0), w.assign_add(2.0))
     with tf.control_dependencies([both]):
         total = v.read_value() + w.read_value()
-    x, y = tf.tuple([tf.constant(5.0), v.assign_add(100.0)])
+    x, _ = tf.tuple([tf.constant(5.0), v.assign_add(100.0)])
     with initialised(tf) as session:
         results = [session.run(both), session.run([v, w]), session.run(total), session.run(x), session.run([v, w])]
         both.run(session=session)
