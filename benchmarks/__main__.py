@@ -76,7 +76,7 @@ def measure(net: str, rounds: int, frameworks: tuple[str, ...]) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """The rows as Markdown, with the ratio to TensorFlow."""
-    heads = ("net", "framework", "step, ms (median)", "step, ms (least)", "TensorFlow's median / this", "first step, s", "peak MB")
+    heads = ("net", "framework", "step, ms", "least, ms", "TensorFlow's step / this", "first step, s", "peak memory, MB")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     theirs = {r.net: r.median for r in rows if r.framework == "tensorflow"}
     for r in rows:
