@@ -25,6 +25,8 @@ HARNESS = r"""
 #include <stdint.h>
 #include <string.h>
 
+#define TG_ALONE __attribute__((noipa))
+
 typedef struct tg_step { int64_t N; char *scratch; char **pointers; } tg_step;
 typedef void (*tg_chunk_function)(const tg_step *s, int64_t chunk);
 typedef struct { const tg_step *s; tg_chunk_function function; int64_t chunks; _Atomic(int64_t) next; } work;

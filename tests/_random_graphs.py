@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-Shape = tuple[int | None, ...]  # None only in front: the batch
+from tests._random_moves import MOVES, Draw, Shape
+
 BATCHES = (3, 1, 33)
 MOST_STEPS = 9
 MOST_ELEMENTS = 400  # of one sample of a value
@@ -86,7 +87,6 @@ class RandomGraph:
 
 # --- drawing one step ---------------------------------------------------------------------------------------------------
 
-Draw = Callable[[Any], Any]
 Choice = tuple[str, Callable[..., Any], tuple[int, ...], Value]  # said, apply, operands, the result
 Chooser = Callable[[Draw, Sequence[Value], bool], Choice | None]
 
@@ -255,83 +255,6 @@ def _move(draw: Draw, values: Sequence[Value], differentiated: bool) -> Choice |
     return None if None in shape[1:] else (said, apply, (i,), Value(shape, values[i].exact))
 
 
-Move = tuple[str, Callable[..., Any], Shape]
-
-
-def _transpose(draw: Draw, shape: Shape) -> Move:
-    order = draw(st.permutations(range(len(shape))))
-    return f"transpose({{}}, {order})", lambda tf, x: tf.transpose(x, order), tuple(shape[a] for a in order)
-
-
-def _reshape(draw: Draw, shape: Shape) -> Move:
-    sizes = [d for d in shape if d is not None]
-    rest = int(np.prod(sizes, dtype=int))
-    parts = [(rest,), *((k, rest // k) for k in range(1, rest + 1) if rest % k == 0)]
-    inner = draw(st.sampled_from(parts))
-    if None in shape:
-        return f"reshape({{}}, [-1, {inner}])", lambda tf, x: tf.reshape(x, [-1, *inner]), (None, *inner)
-    return f"reshape({{}}, {inner})", lambda tf, x: tf.reshape(x, inner), inner
-
-
-def _slice(draw: Draw, shape: Shape) -> Move:
-    keys: list[Any] = []
-    result: list[int | None] = []
-    for size in shape:
-        if size is None:
-            keys.append(slice(None))
-            result.append(None)
-            continue
-        first = draw(st.integers(0, size - 1))
-        if draw(st.booleans()) and len(shape) > 1:
-            keys.append(first)
-            continue
-        step = draw(st.sampled_from([1, 1, 2, -1]))
-        keys.append(slice(first, None, step))
-        result.append(len(range(size)[keys[-1]]))
-    return f"{{}}[{keys}]", lambda tf, x: x[tuple(keys)], tuple(result)
-
-
-def _pad(draw: Draw, shape: Shape) -> Move:
-    widths = [(0, 0) if d is None else (draw(st.integers(0, 2)), draw(st.integers(0, 1))) for d in shape]
-    padded = tuple(None if d is None else d + a + b for d, (a, b) in zip(shape, widths, strict=True))
-    return f"pad({{}}, {widths})", lambda tf, x: tf.pad(x, widths), padded
-
-
-def _tile(draw: Draw, shape: Shape) -> Move:
-    times = [1 if d is None else draw(st.integers(1, 2)) for d in shape]
-    tiled = tuple(None if d is None else d * n for d, n in zip(shape, times, strict=True))
-    return f"tile({{}}, {times})", lambda tf, x: tf.tile(x, times), tiled
-
-
-def _expand(draw: Draw, shape: Shape) -> Move:
-    axis = draw(st.integers(0 if None not in shape else 1, len(shape)))
-    return f"expand_dims({{}}, {axis})", lambda tf, x: tf.expand_dims(x, axis), (*shape[:axis], 1, *shape[axis:])
-
-
-def _reverse(draw: Draw, shape: Shape) -> Move:
-    axis = draw(st.integers(0, len(shape) - 1))
-    return f"reverse({{}}, {axis})", lambda tf, x: tf.reverse(x, [axis]), shape
-
-
-def _squeeze(draw: Draw, shape: Shape) -> Move:
-    axes = [a for a, d in enumerate(shape) if d == 1]
-    if not axes:
-        return "identity({})", lambda tf, x: tf.identity(x), shape
-    return f"squeeze({{}}, {axes})", lambda tf, x: tf.squeeze(x, axes), tuple(d for d in shape if d != 1)
-
-
-def _gather(draw: Draw, shape: Shape) -> Move:
-    axis = draw(st.sampled_from([a for a, d in enumerate(shape) if d is not None] or [0]))
-    size = shape[axis]
-    if size is None:
-        return "identity({})", lambda tf, x: tf.identity(x), shape
-    rows = draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=4))
-    return f"gather({{}}, {rows}, {axis})", lambda tf, x: tf.gather(x, rows, axis=axis), (*shape[:axis], len(rows), *shape[axis + 1 :])
-
-
-MOVES = [_transpose, _reshape, _slice, _pad, _tile, _expand, _reverse, _squeeze, _gather]
-
-
 def _join(draw: Draw, values: Sequence[Value], differentiated: bool) -> Choice | None:
     i = _pick(draw, values, lambda v: v.rank > 0)
     if i is None:
@@ -343,7 +266,9 @@ def _join(draw: Draw, values: Sequence[Value], differentiated: bool) -> Choice |
 
     def fits(other: Value) -> bool:
         others = other.shape
-        return len(others) == len(shape) and all(a == b for k, (a, b) in enumerate(zip(shape, others, strict=True)) if k != axis)
+        if len(others) != len(shape) or others[axis] is None:
+            return False
+        return all(a == b for k, (a, b) in enumerate(zip(shape, others, strict=True)) if k != axis)
 
     j = _pick(draw, values, fits)
     assert j is not None  # a value fits itself

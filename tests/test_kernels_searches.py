@@ -68,6 +68,15 @@ def test_extremes_among_special_numbers(runner: Runner) -> None:
     assert least.tolist() == [1, 0, 3, 0, 0]
 
 
+def test_extremes_among_one_element(runner: Runner) -> None:
+    """A kernel that stores nothing but zeros. gcc 12 took it for one without effect, and the memory kept other values."""
+    x = fed(60, 1)
+    position = tf.cast(tf.argmax(x + 1.0, 1), tf.float32) * 0.5
+    others = tf.reverse(tf.cumsum(tf.cumsum(tf.tanh(x) + 2.0, 0), 0), [0]) * 3.0  # use the same memory
+    for _ in range(2):
+        assert not runner.run([position, others], {x: np.ones((60, 1))})[0].any()
+
+
 def test_extremes_of_each_dtype(runner: Runner) -> None:
     dtypes = [np.bool_, *NUMBERS]
     inputs = [fed(None, 9, dtype=d) for d in dtypes]

@@ -4,7 +4,7 @@ A forward kernel reads pointers `x` and `w` and writes `y`; backprop_input reads
 backprop_filter reads `x` and `dy` and writes `dw`. All use `scratch` where `scratch(spec, target)` is not empty.
 
 $TFGRAPH_CONV chooses the method: `direct` sums over the taps, `winograd` takes Winograd's where there is a kernel for it,
-`auto` (the default) takes it where it is faster. Winograd's rounding error is larger: some 1e-5 of the result's scale.
+`auto` takes it where it is faster, `direct` is the default. Winograd's rounding error is larger: some 1e-5 of the result's scale.
 """
 
 from __future__ import annotations
@@ -50,8 +50,11 @@ MOST_WASTE = 1.6  # pixels that Winograd's 4 x 4 squares cover per pixel of the 
 
 
 def wanted_method() -> str:
-    """$TFGRAPH_CONV, "auto" if it is not set. ValueError if it is none of `METHODS`."""
-    name = os.environ.get("TFGRAPH_CONV", "").strip() or "auto"
+    """$TFGRAPH_CONV, "direct" if it is not set. ValueError if it is none of `METHODS`.
+
+    Direct sums follow TensorFlow's losses to 2e-7 over 50 steps of convnet128; Winograd's, twice as fast, to 2e-4.
+    """
+    name = os.environ.get("TFGRAPH_CONV", "").strip() or "direct"
     if name not in METHODS:
         raise ValueError(f"TFGRAPH_CONV must be one of {', '.join(METHODS)}, not {name!r}")
     return name
