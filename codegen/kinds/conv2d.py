@@ -4,7 +4,8 @@ A forward kernel reads pointers `x` and `w` and writes `y`; backprop_input reads
 backprop_filter reads `x` and `dy` and writes `dw`. All use `scratch` where `scratch(spec, target)` is not empty.
 
 $TFGRAPH_CONV chooses the method: `direct` sums over the taps, `winograd` takes Winograd's where there is a kernel for it,
-`auto` takes it where it is faster, `direct` is the default. Winograd's rounding error is larger: some 1e-5 of the result's scale.
+`auto` takes it where it is faster, `direct` is the default. Winograd's rounding error is larger: some 1e-5 of the
+result's scale.
 """
 
 from __future__ import annotations
