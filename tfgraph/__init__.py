@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
-from . import errors, event_protos, initializers, losses, nn, summary, train
+from . import errors, event_protos, initializers, layers, losses, metrics, nn, summary, train
 from .array import *
 from .control_flow import *
 from .convert import constant, convert_to_tensor

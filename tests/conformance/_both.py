@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # its `compat.v1.layers` need the package tf-keras
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 import tfgraph  # noqa: E402 (TensorFlow reads its log level when it is loaded)
