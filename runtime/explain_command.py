@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -24,12 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Execute the command; the script's exit status."""
     from .explain_programs import watched
+    from .scripts import exists, run_script
 
-    if not Path(options.script).exists() and not _is_module(options.script):
+    if not exists(options.script):
         print(f"python -m tfgraph explain: error: there is no file and no module {options.script!r}", file=sys.stderr)
         return 2
     with watched(options.profile) as programs:
-        status = _run_script(options.script, options.arguments)
+        status = run_script(options.script, options.arguments)
     explanations = [program.explanation() for program in programs]
     if options.format == "json":
         text = json.dumps([json.loads(one.to_json()) for one in explanations], indent=1)
@@ -44,33 +43,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         options.output.write_text(text + "\n")
     return status
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # a package before the last dot that is not there, or no name of a module
-        return False
-
-
-def _run_script(name: str, arguments: list[str]) -> int:
-    """Run a file or module as the main program; what it would leave as its exit status."""
-    path = Path(name)
-    is_file = path.suffix == ".py" or path.exists()
-    before = sys.argv, sys.path[:]
-    sys.argv = [name, *arguments]
-    if is_file:
-        sys.path[0:1] = [str(path.resolve().parent)]  # as Python does for a script
-    try:
-        if is_file:
-            runpy.run_path(str(path), run_name="__main__")
-        else:
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return end.code or 0
-        print(end.code, file=sys.stderr)
-        return 1
-    finally:
-        sys.argv, sys.path[:] = before
-    return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
-from . import errors, event_protos, initializers, layers, losses, metrics, nn, summary, train
+from . import errors, initializers, layers, losses, metrics, nn, summary, train
 from .array import *
 from .control_flow import *
 from .convert import constant, convert_to_tensor
@@ -48,6 +48,7 @@ from .runtime import (
     RunOptions,
     Session,
 )
+from .runtime.export import compile
 from .shapes import Dimension, TensorShape
 from .state import *
 from .tensor import Operation, Tensor
@@ -61,5 +62,8 @@ __version__ = VERSION = "1.14.0"
 
 
 def __getattr__(name: str) -> _Any:
-    """`Summary`, `Event` and the other messages of event files, from the package `tensorboard`."""
-    return event_protos.attribute(__name__, name)
+    """`Summary`, `Event` and the other messages of event files, from the package `tensorboard`; modules that few scripts
+    use; an error that names the nearest thing for what is not here."""
+    from .aliases import lazy
+
+    return lazy.attribute(name)

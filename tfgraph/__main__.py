@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from importlib import metadata
 
 COMMANDS = {
+    "run": ("runtime.run_command", "run a script that imports TensorFlow on tfgraph, as it is"),
+    "check": ("runtime.check_command", "list what scripts use of TensorFlow that is not here"),
+    "compile": ("runtime.compile_command", "export the functions of a graph: a C file, its header, libraries"),
     "explain": ("runtime.explain_command", "run a script and show the kernels of every program that its sessions compiled"),
 }
 

@@ -18,6 +18,7 @@ _MODULES = {
     "SummaryMetadata": "summary_pb2",
     "TaggedRunMetadata": "event_pb2",
 }
+NAMES = frozenset(_MODULES)
 
 
 def attribute(module: str, name: str) -> Any:

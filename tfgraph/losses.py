@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 from . import array, math
+from .aliases.names import missing_from
 from .convert import convert_to_tensor
 from .cross_entropy import (
     sigmoid_cross_entropy_with_logits,
@@ -290,3 +291,6 @@ def _without_last_one(x: Tensor, rank: int) -> Tensor:
     if x.dims is not None and len(x.dims) == rank + 1 and x.dims[-1] in (1, None):
         return array.squeeze(x, [-1])
     return x
+
+
+__getattr__ = missing_from(__name__, __all__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import array, math
+from .aliases.names import missing_from
 from .control_flow import control_dependencies
 from .convert import convert_to_tensor
 from .dtypes import float32, float64
@@ -145,3 +146,6 @@ def _alike(predictions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         elif ranks[1] == ranks[0] + 1 and labels.shape[-1].value == 1:  # type: ignore[operator]
             labels = array.squeeze(labels, [-1])
     return predictions, labels
+
+
+__getattr__ = missing_from(__name__, __all__)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from . import array, math
+from .aliases.names import missing_from
 from .convert import convert_to_tensor
 from .convolution import (
     atrous_conv2d,
@@ -232,3 +234,19 @@ class TopKV2(NamedTuple):
 def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) -> TopKV2:
     """The k greatest elements along the last axis, greatest first (of equals the first), and their indices (int32)."""
     return TopKV2(*topk.top_k_v2(input, k, sorted=sorted, name=name))
+
+
+# found when asked for: these modules are built on this one
+_ELSEWHERE = {"rnn_cell": "rnn_cell"} | dict.fromkeys(("dynamic_rnn", "static_bidirectional_rnn", "static_rnn"), "recurrent")
+_missing = missing_from(__name__, [*__all__, *_ELSEWHERE])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        return _missing(name)
+    module = import_module(f".{_ELSEWHERE[name]}", __package__)
+    return module if name == _ELSEWHERE[name] else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ELSEWHERE})

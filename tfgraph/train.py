@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .aliases.names import missing_from
 from .checkpoint.reader import (
     NewCheckpointReader,
     checkpoint_exists,
@@ -86,3 +87,6 @@ __all__ = [
     "polynomial_decay",
     "update_checkpoint_state",
 ]
+
+
+__getattr__ = missing_from(__name__, __all__)

@@ -1,5 +1,6 @@
 """`tf.layers`: layers that make their own variables, as functions and as classes."""
 
+from ..aliases.names import missing_from
 from .base import Layer
 from .convolutional import Conv2D, Conv2DTranspose, conv2d, conv2d_transpose
 from .core import Dense, Dropout, Flatten, dense, dropout, flatten
@@ -25,3 +26,5 @@ __all__ = [
     "flatten",
     "max_pooling2d",
 ]
+
+__getattr__ = missing_from(__name__, __all__)

@@ -44,8 +44,8 @@ class Layer:
     def build(self, input_shape: TensorShape) -> None:
         """Make the variables, for inputs of this shape."""
 
-    def call(self, inputs: Tensor, **options: Any) -> Any:
-        """The layer's function."""
+    def call(self, inputs: Tensor, *state: Any, **options: Any) -> Any:
+        """The layer's function; cells of recurrent nets get their state, too."""
         raise NotImplementedError
 
     # --- for subclasses ---------------------------------------------------------------------------------------------
@@ -83,32 +83,32 @@ class Layer:
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
-    def __call__(self, inputs: Any, **options: Any) -> Any:
+    def __call__(self, inputs: Any, *state: Any, scope: Any = None, **options: Any) -> Any:
         inputs = convert_to_tensor(inputs)
         if self.dtype is None:
             self.dtype = inputs.dtype.base_dtype.name
         if self._scope is None:
             # a default name is made unique, a given one is taken as it is
-            given = self._given_scope
+            given = self._given_scope if scope is None else scope
             default = self.base_name if given is None else None
-            with variable_scope(given, default_name=default, values=[inputs], reuse=self._reuse) as scope:
-                self._scope = scope
-                self.name = scope.name.split("/")[-1]
-                return self._computed(inputs, options)
+            with variable_scope(given, default_name=default, values=[inputs], reuse=self._reuse) as opened:
+                self._scope = opened
+                self.name = opened.name.split("/")[-1]
+                return self._computed(inputs, state, options)
         with (
             variable_scope(self._scope, reuse=True, auxiliary_name_scope=False),
             name_scope(self._scope.original_name_scope, values=[inputs]),
         ):
-            return self._computed(inputs, options)
+            return self._computed(inputs, state, options)
 
     apply = __call__
 
-    def _computed(self, inputs: Tensor, options: dict[str, Any]) -> Any:
+    def _computed(self, inputs: Tensor, state: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self.check_input(inputs)
         if not self.built:
             self.build(inputs.shape)
             self.built = True
-        outputs = self.call(inputs, **options)
+        outputs = self.call(inputs, *state, **options)
         if self._activity_regularizer is not None:
             self.add_loss(self._activity_regularizer(outputs))
         return outputs

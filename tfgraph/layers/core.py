@@ -51,11 +51,12 @@ class Dense(Layer):
             self.bias = self.add_variable("bias", [self.units], *self._bias)
 
     def call(self, inputs: Tensor, **options: Any) -> Any:
-        if inputs.shape.ndims == 2:
+        sizes = inputs.shape.as_list()
+        if len(sizes) == 2:
             outputs = math.matmul(inputs, self.kernel)
         else:
-            outputs = math.tensordot(inputs, self.kernel, [[inputs.shape.ndims - 1], [0]])
-            outputs.set_shape([*inputs.shape.as_list()[:-1], self.units])
+            outputs = math.tensordot(inputs, self.kernel, [[len(sizes) - 1], [0]])
+            outputs.set_shape([*sizes[:-1], self.units])
         if self.bias is not None:
             outputs = nn.bias_add(outputs, self.bias)
         return activated(outputs, self.activation)
