@@ -34,6 +34,7 @@ from .dtypes import bool_ as bool
 from .errors import OpError
 from .gradients import *
 from .graph import Graph, get_default_graph, get_default_session, reset_default_graph
+from .importer import import_graph_def
 from .initializers import *
 from .keys import GraphKeys
 from .math import *

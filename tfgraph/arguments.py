@@ -156,7 +156,9 @@ def output_dtypes(op: OpDef, attrs: Mapping[str, Any]) -> list[DType]:
     result = []
     for out in op.outputs:
         dtype = out.dtype if out.type_attr is None else as_dtype(attrs[out.type_attr])
-        assert dtype is not None
+        if dtype is None:  # results of several types
+            result += attrs["dtypes"]
+            continue
         dtype = dtype.as_ref if out.is_ref else dtype.base_dtype
         result += [dtype] * (1 if out.count_attr is None else attrs[out.count_attr])
     return result

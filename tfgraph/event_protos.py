@@ -10,8 +10,12 @@ from typing import Any
 
 HOW_TO_INSTALL = "pip install 'tfgraph-compiler[tensorboard]', or pip install -e '.[tensorboard]' in a checkout"
 _MODULES = {
+    "AttrValue": "attr_value_pb2",
     "Event": "event_pb2",
+    "GraphDef": "graph_pb2",
     "HistogramProto": "summary_pb2",
+    "MetaGraphDef": "meta_graph_pb2",
+    "NodeDef": "node_def_pb2",
     "SessionLog": "event_pb2",
     "Summary": "summary_pb2",
     "SummaryDescription": "summary_pb2",

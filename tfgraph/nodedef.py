@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 
 from .dtypes import DType, as_dtype, string
+from .event_protos import HOW_TO_INSTALL
+from .foreign_nodes import nodes_of
 from .shapes import TensorShape
+
+# op -> its attribute with the types of a mixed list, and where among the inputs the list begins
+_MIXED = {"Assert": ("T", 1), "Print": ("U", 1), "SaveV2": ("dtypes", 3)}
 
 PRODUCER = 38  # the GraphDef version that TensorFlow 1.14 writes
 
@@ -56,10 +61,11 @@ def node_def(op: Any) -> Any:
 def graph_def(graph: Any, add_shapes: bool = False) -> Any:
     """The GraphDef of a Graph (a GraphRecord without protobuf); `add_shapes` adds the attribute `_output_shapes`."""
     protos = _protos()
-    nodes = [_node(op, protos, add_shapes) for op in graph.get_operations()]
     if protos is None:
-        return GraphRecord(nodes)
-    message = protos.GraphDef(node=nodes)
+        return GraphRecord([_node(op, None, add_shapes) for op in graph.get_operations()])
+    message = protos.GraphDef()
+    for op in graph.get_operations():
+        message.node.extend(nodes_of(op, _node(op, protos, add_shapes)))
     message.versions.producer = PRODUCER
     return message
 
@@ -80,9 +86,27 @@ def _protos() -> Any:
     )
 
 
+def graph_protos() -> Any:
+    """The message classes. ImportError, which names the extra, if they are not installed."""
+    protos = _protos()
+    if protos is None:
+        raise ImportError(f"GraphDef files need the package tensorboard: {HOW_TO_INSTALL}")
+    return protos
+
+
+def tensor_proto(array: Any) -> Any:
+    """The TensorProto of an array."""
+    array = np.asarray(array)
+    return _tensor(array, as_dtype(array.dtype), graph_protos())
+
+
 def _node(op: Any, protos: Any, add_shapes: bool) -> Any:
     inputs = [t.op.name if t.value_index == 0 else t.name for t in op.inputs] + [f"^{c.name}" for c in op.control_inputs]
     attrs = {key: value for key, value in op.attrs.items() if value is not None}
+    if op.type in _MIXED:  # of the types of such a list, a node here keeps the number only
+        name, first = _MIXED[op.type]
+        attrs.pop("N", None)
+        attrs[name] = [t.dtype.base_dtype for t in op.inputs[first:]]
     if add_shapes and op.outputs:
         attrs["_output_shapes"] = [t.shape for t in op.outputs]
     if protos is None:

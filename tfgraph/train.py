@@ -32,6 +32,7 @@ from .learning_rate import (
     piecewise_constant_decay,
     polynomial_decay,
 )
+from .meta_graph import export_meta_graph, import_meta_graph, write_graph
 from .moving_averages import ExponentialMovingAverage
 from .optimizer import Optimizer
 from .optimizers import (
@@ -70,11 +71,13 @@ __all__ = [
     "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
+    "export_meta_graph",
     "get_checkpoint_mtimes",
     "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
+    "import_meta_graph",
     "inverse_time_decay",
     "latest_checkpoint",
     "linear_cosine_decay",
@@ -86,6 +89,7 @@ __all__ = [
     "piecewise_constant_decay",
     "polynomial_decay",
     "update_checkpoint_state",
+    "write_graph",
 ]
 
 

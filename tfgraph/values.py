@@ -22,7 +22,7 @@ FOLLOWED = frozenset(
         "Add AddV2 Sub Mul FloorDiv FloorMod RealDiv Neg Maximum Minimum Abs Cast Identity Pack ConcatV2 Unpack Slice "
         "StridedSlice Reshape Squeeze ExpandDims Fill Range Prod Sum Max Min GatherV2 StopGradient Tile Transpose "
         "BroadcastTo Equal NotEqual Less LessEqual Greater GreaterEqual LogicalAnd LogicalOr LogicalNot Select "
-        "ZerosLike OnesLike Pad ReverseV2 ListDiff DynamicStitch InvertPermutation _Copy"
+        "ZerosLike OnesLike Pad ReverseV2 ListDiff DynamicStitch InvertPermutation BroadcastGradientArgs ConcatOffset _Copy"
     ).split()
 )
 

@@ -81,6 +81,26 @@ class Variable(Operators, TensorLike):
                 with graph.device(self._caching_device or (lambda op: op.device)):
                     self._snapshot: Tensor = identity(self._variable, name="read")
 
+    @classmethod
+    def of_nodes(
+        cls, name: str, initializer: str, snapshot: str, initial_value: str | None = None, trainable: bool = True
+    ) -> Variable:
+        """The variable whose nodes are in the default graph already, by their names. ValueError where they are not."""
+        graph = get_default_graph()
+        variable = cls.__new__(cls)
+        try:
+            variable._variable = graph.get_tensor_by_name(name)
+            variable._initializer_op = graph.get_operation_by_name(initializer)
+            variable._snapshot = graph.get_tensor_by_name(snapshot)
+            value = variable._initializer_op.inputs[1] if initial_value is None else graph.get_tensor_by_name(initial_value)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ValueError(f"The nodes of the variable '{name}' are not in the graph: {error}") from None
+        if variable._variable.op.type != "VariableV2":
+            raise ValueError(f"'{name}' is a {variable._variable.op.type}, not a variable")
+        variable._initial_value, variable._trainable = value, trainable
+        variable._constraint = variable._caching_device = variable._save_slice_info = None
+        return variable
+
     # --- what it stands for -------------------------------------------------------------------------------------------
 
     @property

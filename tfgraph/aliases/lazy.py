@@ -10,7 +10,7 @@ from .. import event_protos
 from .names import PACKAGE, missing
 
 # modules that most scripts do without
-MODULES = ("app", "compat", "contrib", "examples", "flags", "gfile", "logging", "test")
+MODULES = ("app", "compat", "contrib", "examples", "flags", "gfile", "graph_util", "logging", "test")
 
 
 def attribute(name: str) -> Any:
