@@ -302,3 +302,11 @@ def test_regularizers_and_xavier() -> None:
         assert json.dumps(tf.contrib.layers.__all__)
         with pytest.raises(ValueError, match="integer"):
             tf.contrib.layers.l2_regularizer(1)
+
+
+def test_the_page_about_compatibility_is_up_to_date() -> None:
+    """`python -m tfgraph.aliases.compatibility` writes it anew."""
+    from tfgraph.aliases.compatibility import PARTLY, page
+
+    assert (Path(__file__).parent.parent / "docs" / "compatibility.md").read_text() == page()
+    assert all(is_here(path) for path in PARTLY)
