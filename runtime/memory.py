@@ -77,6 +77,12 @@ class State:
             found = self.randoms[op_name] = RandomState(seeds_of(seed, seed2))
         return found
 
+    def set_random(self, op_name: str, seeds: Seeds, counter: int) -> None:
+        """Put a random operation where another one stood. Programs that hold its key are bound anew."""
+        held = self.randoms.setdefault(op_name, RandomState(seeds))
+        self.version += held.seeds != seeds
+        held.seeds, held.counter = seeds, counter
+
 
 class Transaction:
     """The changes of one run, seen by that run at once and by the session only after `commit`."""

@@ -7,7 +7,7 @@ operations behind it, which several plans may share. Inside a step, one program 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..graph import Graph, get_default_graph, session_stack
 from ..order import execution_order
+from ..philox import Seeds
 from ..run_errors import uninitialized
 from ..tensor import Operation, Tensor
 from .config import ConfigProto
@@ -173,19 +174,33 @@ class BaseSession:
 
     # --- variables, for savers ------------------------------------------------------------------------------
 
-    def copy_variables(self, variables: Mapping[str, Operation]) -> dict[str, np.ndarray]:
-        """The values of variables at one moment, by the keys given. FailedPreconditionError for one without a value."""
-        with self._lock:
-            held = self._machine.state.variables
-            for op in variables.values():
-                if op.name not in held:
-                    raise uninitialized(op.name, op)
-            return {key: held[op.name].copy() for key, op in variables.items()}
+    def copy_state(
+        self, variables: Mapping[str, Operation], random_ops: Iterable[Operation] = ()
+    ) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int, int]]]:
+        """The values of variables by the keys given, and of random operations by their names: both words of the key, and the
+        counter of the next run (0 for one that has not run). All at one moment.
 
-    def set_variables(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set variables, by the names of their operations: all or none."""
+        FailedPreconditionError for a variable without a value.
+        """
         with self._lock:
-            self._machine.state.assign_all(values)
+            state = self._machine.state
+            for op in variables.values():
+                if op.name not in state.variables:
+                    raise uninitialized(op.name, op)
+            values = {key: state.variables[op.name].copy() for key, op in variables.items()}
+            randoms = {}
+            for op in random_ops:
+                held = state.random(op.name, op.attr("seed"), op.attr("seed2"))
+                randoms[op.name] = (*held.seeds, held.counter)
+            return values, randoms
+
+    def set_state(self, values: Mapping[str, np.ndarray], randoms: Mapping[str, tuple[int, int, int]] | None = None) -> None:
+        """Set variables and random operations, by the names of their operations: all or none."""
+        with self._lock:
+            state = self._machine.state
+            state.assign_all(values)
+            for name, (seed, seed2, counter) in (randoms or {}).items():
+                state.set_random(name, Seeds(seed, seed2), counter)
 
     # --- planning -------------------------------------------------------------------------------------------
 

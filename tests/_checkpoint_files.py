@@ -49,6 +49,16 @@ SAFETENSORS_VALUES = {
 DTYPES = "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32 float64".split()
 
 
+def bytewise_crc(data: bytes, crc: int = 0) -> int:
+    """CRC-32C by its definition, bit by bit."""
+    crc ^= 0xFFFFFFFF
+    for octet in data:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
 def put(prefix: Path, index: bytes = TF_INDEX, data: bytes = TF_DATA) -> str:
     Path(f"{prefix}.index").write_bytes(index)
     Path(data_path(str(prefix))).write_bytes(data)

@@ -21,6 +21,7 @@ from tests._checkpoint_files import (
     all_values,
     assert_equal,
     block_of,
+    bytewise_crc,
     entry_of,
     put,
     table_of,
@@ -34,16 +35,6 @@ from tfgraph.checkpoint.table import read_table, write_table
 from tfgraph.wire import varint
 
 # --- checksums ------------------------------------------------------------------------------------------------------------
-
-
-def bytewise_crc(data: bytes, crc: int = 0) -> int:
-    """The definition, bit by bit."""
-    crc ^= 0xFFFFFFFF
-    for octet in data:
-        crc ^= octet
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from pathlib import Path
@@ -12,7 +11,14 @@ import numpy as np
 import pytest
 
 import tfgraph as tf
-from tests._checkpoint_files import SAFETENSORS, SAFETENSORS_VALUES, all_values, assert_equal, put_safetensors
+from tests._checkpoint_files import (
+    SAFETENSORS,
+    SAFETENSORS_VALUES,
+    all_values,
+    assert_equal,
+    bytewise_crc,
+    put_safetensors,
+)
 from tfgraph.checkpoint.safetensors import SafetensorsReader, write_safetensors
 
 
@@ -24,15 +30,19 @@ def test_safetensors_of_the_reference_implementation(tmp_path: Path) -> None:
 
 def test_safetensors_as_written(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    write_safetensors(str(path), {"a": np.uint8([1, 2, 3]), "b": np.float64([1.5])})
-    content = path.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    assert length % 8 == 0
-    assert json.loads(content[8 : 8 + length]) == {
-        "b": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]},
-        "a": {"dtype": "U8", "shape": [3], "data_offsets": [8, 11]},
-    }
-    assert content[8 + length :] == struct.pack("<d", 1.5) + b"\1\2\3"
+    write_safetensors(
+        str(path), {"a": np.uint8([1, 2, 3]), 'é"': np.float32(2), "b": np.float64([1.5]), "aa": np.int8([[]])}
+    )
+    head = (
+        b'{"__metadata__":{"crc32c":"00000000","format":"tfgraph-1"}'
+        b',"b":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}'
+        b',"\\u00e9\\"":{"dtype":"F32","shape":[],"data_offsets":[8,12]}'
+        b',"a":{"dtype":"U8","shape":[3],"data_offsets":[12,15]}'
+        b',"aa":{"dtype":"I8","shape":[1,0],"data_offsets":[15,15]}}'
+    )
+    head += b" " * (-(8 + len(head)) % 64)
+    file = struct.pack("<Q", len(head)) + head + struct.pack("<d", 1.5) + struct.pack("<f", 2) + b"\1\2\3"
+    assert path.read_bytes() == file.replace(b"00000000", b"%08x" % bytewise_crc(file), 1)
 
 
 @pytest.mark.parametrize("name", ["s", "__metadata__"])
@@ -77,11 +87,17 @@ def tensor(shape: Any, offsets: Any, dtype: Any = "F32") -> dict[str, Any]:
         ({"a": tensor([1], [0, 4]), "b": tensor([1], [0, 4])}, bytes(4)),
         ({"__metadata__": {"a": 1}}, b""),
         ({"__metadata__": []}, b""),
+        ({"__metadata__": {"format": "tfgraph-1"}}, b""),
+        ({"__metadata__": {"format": "pt", "crc32c": "00000000"}}, b""),
+        ({"__metadata__": {"crc32c": "00000000", "format": "tfgraph-1"}}, b""),  # with spaces
+        (b'{"__metadata__":{"crc32c":"0000000G","format":"tfgraph-1"}}', b""),
+        (b'{"__metadata__":{"crc32c":"00000000","format":"tfgraph-1"}}', b""),
+        (b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}', bytes(4)),
     ],
 )
 def test_safetensors_that_are_wrong(tmp_path: Path, head: Any, data: bytes) -> None:
     path = put_safetensors(tmp_path / "w.safetensors", head, data)
-    with pytest.raises(tf.errors.DataLossError, match="Unable to read file"):
+    with pytest.raises(tf.errors.DataLossError, match="Unable to read file|Checksum does not match"):
         all_values(SafetensorsReader(path))
 
 

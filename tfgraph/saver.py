@@ -17,14 +17,15 @@ import numpy as np
 
 from .checkpoint.bundle import BundleReader, remove_bundle, write_bundle
 from .checkpoint.files import removed
+from .checkpoint.model import RANDOM_PREFIX, RandomWords, random_states, words_of, write_model_checkpoint
 from .checkpoint.reader import checkpoint_exists, get_checkpoint_mtimes, open_checkpoint
 from .checkpoint.safetensors import SUFFIX as SAFETENSORS
-from .checkpoint.safetensors import SafetensorsReader, write_safetensors
+from .checkpoint.safetensors import SafetensorsReader
 from .checkpoint.state import DEFAULT_NAME, path_of, write_state
 from .dtypes import DType, short_name
 from .errors import CodedError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from .global_step import global_step as value_of_step
-from .graph import get_default_graph
+from .graph import Graph, get_default_graph
 from .keys import GraphKeys
 from .run_errors import at_node
 from .shapes import show
@@ -45,6 +46,11 @@ class SaverDef:
 
 class Saver:
     """Saves variables and restores them.
+
+    A path that ends in `.safetensors` is one file of that format, any other the first part of the names of TensorFlow's V2
+    checkpoint. A Saver of all global variables also keeps, in safetensors only, where each random operation of the graph
+    stands, so that a resumed run draws what an uninterrupted one would have drawn. A Saver of some variables is for their
+    values alone: it neither writes nor takes back random states. V2 has no place for them.
 
     `var_list`: a list of variables, saved under the names of their operations, or a dictionary from names to variables;
     without it all global variables (with them the optimizers' slots and the global step) and what is in the collection
@@ -96,6 +102,7 @@ class Saver:
         self._pad_step_number = pad_step_number
         self._relative = save_relative_paths
         self._variables: dict[str, Any] | None = None
+        self._with_randoms = False
         self._last: list[tuple[str, float]] = []
         self._to_be_deleted: list[tuple[str, float]] = []
         self._next_kept = 0.0
@@ -115,6 +122,8 @@ class Saver:
         if not variables and not self._allow_empty:
             raise ValueError("No variables to save")
         self._variables = variables
+        everything = {variable.op for variable in graph.get_collection(GraphKeys.GLOBAL_VARIABLES)}
+        self._with_randoms = everything <= {variable.op for variable in variables.values()}
         self._next_kept = time.time() + self._keep_seconds
 
     # --- saving -----------------------------------------------------------------------------------------------------------
@@ -133,7 +142,8 @@ class Saver:
     ) -> str | None:
         """Write the variables' values in `sess` and return the checkpoint's path, for `restore`.
 
-        `save_path` is what the names of its files begin with; one that ends in `.safetensors` is a file of that format.
+        `save_path` is what the names of its files begin with; one that ends in `.safetensors` is a file of that format,
+        under a CRC-32C: equal values and random states make equal files, whichever of Python and exported C writes them.
         With `global_step`, a number or a tensor, the path gets `-<step>` behind it (before `.safetensors`). The folder is
         made if it is not there and its parent is. `latest_filename` is the name of the file with the list of checkpoints
         (`checkpoint`), not written with `write_state=False`. No file with the graph is written: `write_meta_graph`,
@@ -158,10 +168,13 @@ class Saver:
             return None
         folder = os.path.dirname(save_path)
         try:
-            values = sess.copy_variables({key: variable.op for key, variable in sorted(variables.items())})
+            random_ops = _random_ops(sess.graph) if checkpoint.endswith(SAFETENSORS) and self._with_randoms else []
+            values, randoms = sess.copy_state(_operations(variables), random_ops)
             _make_folder(folder)
-            write = write_safetensors if checkpoint.endswith(SAFETENSORS) else write_bundle
-            write(checkpoint, values)
+            if checkpoint.endswith(SAFETENSORS):
+                write_model_checkpoint(checkpoint, values, randoms)
+            else:
+                write_bundle(checkpoint, values)
             if write_state:
                 self._record(checkpoint, folder, latest_filename)
                 self._delete_old(meta_graph_suffix)
@@ -208,10 +221,11 @@ class Saver:
         """Give the variables in `sess` the values of a checkpoint, one of TensorFlow's or one in safetensors format.
 
         The variables need not have values before. All are read and checked before the first is set: after an error,
-        every variable is what it was.
+        every variable is what it was. Random operations whose states are in a safetensors file go on from there, if this
+        Saver is one of all global variables; files of other programs, without checksum and random states, are read, too.
 
         ValueError: there is no checkpoint with this path. NotFoundError: a variable is not in it. InvalidArgumentError: it
-        has another shape or dtype there. DataLossError: a file is damaged.
+        has another shape or dtype there, or what stands for a random state is none. DataLossError: a file is damaged.
         """
         variables = self._built("restore")
         if not variables:
@@ -224,21 +238,28 @@ class Saver:
         _check_session(sess, variables.values())
         logger.info("Restoring parameters from %s", path)
         try:
-            values = self._values(variables, open_checkpoint(path))
+            values, randoms = self._read(variables, sess.graph, open_checkpoint(path))
         except (NotFoundError, InvalidArgumentError) as error:
             raise type(error)(None, error.op, _advice(error)) from None
-        sess.set_variables(values)
+        sess.set_state(values, randoms)
 
-    def _values(self, variables: Mapping[str, Any], reader: BundleReader | SafetensorsReader) -> dict[str, np.ndarray]:
-        """The new values by the names of the variables' operations."""
+    def _read(
+        self, variables: Mapping[str, Any], graph: Graph, reader: BundleReader | SafetensorsReader
+    ) -> tuple[dict[str, np.ndarray], dict[str, RandomWords]]:
+        """The new values of variables and of random operations, by the names of their operations."""
         shapes = {}
         for key, variable in sorted(variables.items()):
             if key not in reader.entries:
                 raise at_node(NotFoundError, variable.op, f"Key {key} not found in checkpoint")
             _check_dtype(key, variable, reader.dtype(key))
             shapes[key] = self._shape(variable, reader.shape(key))
-        values = reader.read(shapes)
-        return {variables[key].op.name: values[key].reshape(shape) for key, shape in shapes.items()}
+        wanted = [op.name for op in _random_ops(graph)] if self._with_randoms else []
+        randoms = random_states(reader, wanted)
+        values = reader.read([*shapes, *[RANDOM_PREFIX + name for name in randoms]])
+        return (
+            {variables[key].op.name: values[key].reshape(shape) for key, shape in shapes.items()},
+            {name: words_of(values[RANDOM_PREFIX + name]) for name in randoms},
+        )
 
     def _shape(self, variable: Any, found: tuple[int, ...]) -> tuple[int, ...]:
         """The shape that a variable gets from a value of shape `found`."""
@@ -319,11 +340,19 @@ def _is_variable(item: Any) -> bool:
     return isinstance(op, Operation) and op.type == "VariableV2"
 
 
+def _operations(variables: Mapping[str, Any]) -> dict[str, Operation]:
+    return {key: variable.op for key, variable in sorted(variables.items())}
+
+
+def _random_ops(graph: Graph) -> list[Operation]:
+    return [op for op in graph.get_operations() if op.opdef.effect == "random"]
+
+
 # --- the session's store --------------------------------------------------------------------------------------------------
 
 
 def _check_session(sess: Any, variables: Any) -> None:
-    if not hasattr(sess, "copy_variables"):
+    if not hasattr(sess, "copy_state"):
         raise TypeError(f"'sess' must be a Session; {sess}")
     if sess._closed:
         raise RuntimeError("Attempted to use a closed Session.")
