@@ -27,8 +27,13 @@ types: .venv-test/test.done
 	ln -s $(CURDIR)/tfgraph/* $(CURDIR)/codegen $(CURDIR)/templates $(CURDIR)/runtime build/types/tfgraph/
 	cd build/types && MYPYPATH=. $(CURDIR)/.venv-test/bin/mypy --config-file $(CURDIR)/pyproject.toml -p tfgraph
 
-conformance: .venv-conformance/conformance.done
+conformance: .venv-conformance/conformance.done .venv-conformance/keras-2.2.4
 	TF_CPP_MIN_LOG_LEVEL=3 .venv-conformance/bin/python -m pytest -m conformance tests/conformance
+
+# the Keras that TensorFlow 1.x had; beside the environment's own, which is another
+.venv-conformance/keras-2.2.4: .venv-conformance/conformance.done
+	.venv-conformance/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ \
+	  keras==2.2.4 keras_applications==1.0.8 keras_preprocessing==1.1.2 six h5py pyyaml
 
 # a peer that cannot be installed is left out; BENCH="--only kernels" measures a part
 bench: .venv-bench/bench.done

@@ -14,6 +14,7 @@ from . import errors, initializers, layers, losses, metrics, nn, summary, train
 from .array import *
 from .control_flow import *
 from .convert import constant, convert_to_tensor
+from .device import DeviceSpec
 from .dtypes import (
     DType,
     as_dtype,
@@ -51,6 +52,7 @@ from .runtime import (
 )
 from .runtime.export import compile
 from .shapes import Dimension, TensorShape
+from .sparse import *
 from .state import *
 from .tensor import Operation, Tensor
 from .variable_scope import *

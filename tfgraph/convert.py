@@ -33,7 +33,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     array = as_array(value, wanted)
     if shape is not None:
         array = _shaped(array, as_shape(shape), verify_shape)
-    return get_default_graph().constant(array, dtype_of(array, wanted), name)
+    return get_default_graph().constant(array, dtype_of(array, wanted), name or "Const")
 
 
 def _shaped(array: np.ndarray, shape: TensorShape, verify: bool) -> np.ndarray:

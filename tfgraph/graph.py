@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 
 from .arguments import bind, output_dtypes
-from .device import merge_device, parse_device
+from .device import DeviceSpec, merge_device, parse_device
 from .dtypes import DType, as_dtype
-from .errors import ShapeError
-from .opdef import Call, OpDef, opdef, set_default_builder
+from .opdef import OpDef, opdef, set_default_builder
 from .scopes import Controls, Placement, Stack
-from .shapes import show
+from .shape_inference import infer_shapes
 from .source import user_frames
 from .tensor import Operation, Tensor
 
 _VALID_OP = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
-_SHAPE_ARGUMENTS = frozenset(("shape", "dims", "output_shape"))
 _VALID_SCOPE = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
 
 
@@ -111,7 +109,7 @@ class Graph:
             if tensor.graph is not self:
                 first = next((t for t in inputs if t.graph is self), None)
                 raise ValueError(f"{tensor} must be from the same graph as {first if first is not None else self}.")
-        dims = self._infer_shapes(op, inputs, attrs, name)
+        dims = infer_shapes(op, inputs, attrs, name)
         if control_inputs is None:
             control_inputs = self._current_controls(inputs)
             if self.context is not None:
@@ -140,16 +138,6 @@ class Graph:
             operation.context = self.context
             self.context.add(operation)
         return operation
-
-    def _infer_shapes(self, op: OpDef, inputs: Sequence[Tensor], attrs: Mapping[str, Any], name: str) -> list[Any]:
-        try:
-            dims = list(op.shape(Call(op, inputs, attrs)))
-        except ShapeError as error:
-            shapes = ", ".join(show(t.dims) for t in inputs)
-            told = f"{error.build} for '{name}' (op: '{op.type}') with input shapes: {shapes}{_known_inputs(op, inputs)}."
-            raise ValueError(told) from None
-        count = sum(1 if o.count_attr is None else attrs[o.count_attr] for o in op.outputs)
-        return dims[:1] * count if len(dims) < count else dims[:count]
 
     def create_op(
         self,
@@ -307,10 +295,13 @@ class Graph:
     @contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:
         """Place the operations made inside on a device ("/gpu:0", "/cpu:0", a function of the op, or None)."""
-        if isinstance(device_name_or_function, str):
-            parse_device(device_name_or_function)  # refuses a malformed name here, where the user wrote it
+        given = device_name_or_function
+        if isinstance(given, DeviceSpec):
+            given = given.to_string()
+        if isinstance(given, str):
+            parse_device(given)  # refuses a malformed name here, where the user wrote it
         outer = self._devices
-        self._devices = [*outer, device_name_or_function]
+        self._devices = [*outer, given]
         try:
             yield
         finally:
@@ -325,6 +316,12 @@ class Graph:
                 spec = entry(Placement(name, op.type, device)) if callable(entry) else entry
                 device = merge_device(device, spec or "")
         return device
+
+    def _apply_device_functions(self, op: Any) -> None:
+        """Tell `op`, which has `_set_device`, the device of this place, if there is one; Keras asks in this way."""
+        for entry in self._devices:
+            if entry is not None and not callable(entry):
+                op._set_device(DeviceSpec.from_string(entry))
 
     @contextmanager
     def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
@@ -387,19 +384,6 @@ class Graph:
         assert definition is not None
         unique = self.unique_name(name) if not name.endswith("/") else name.rstrip("/")
         return self.add_operation(definition, (), {"value": array, "dtype": as_dtype(dtype)}, unique).outputs[0]
-
-
-def _known_inputs(op: OpDef, inputs: Sequence[Tensor]) -> str:
-    """What an error about shapes adds on the values of the static arguments."""
-    told = ""
-    for i, (arg, tensor) in enumerate(zip(op.inputs, inputs, strict=False)):
-        value = tensor.known() if arg.name in op.static else None
-        if value is not None and arg.name in _SHAPE_ARGUMENTS:
-            sizes = ",".join("?" if v is None or v == -1 else str(v) for v in value.reshape(-1).tolist())
-            told += f" and with input tensors computed as partial shapes: input[{i}] = [{sizes}]"
-        elif value is not None:
-            told += f" and with computed input tensors: input[{i}] = <{' '.join(map(str, value.reshape(-1).tolist()))}>"
-    return told
 
 
 class _Stacks:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import ModuleType
 from typing import Any
 
 from .. import event_protos
-from .names import PACKAGE, missing
+from .names import PACKAGE, is_tensorflows, missing
 
 # modules that most scripts do without
 MODULES = ("app", "compat", "contrib", "examples", "flags", "gfile", "graph_util", "logging", "test")
@@ -21,4 +22,6 @@ def attribute(name: str) -> Any:
         return event_protos.attribute(PACKAGE, name)
     if name.startswith("_"):
         raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}", name=name)
-    raise missing("", name, [*dir(sys.modules[PACKAGE]), *MODULES])
+    package = sys.modules[PACKAGE]
+    own = [other for other in dir(package) if not isinstance(getattr(package, other), ModuleType) or is_tensorflows(other)]
+    raise missing("", name, [*own, *MODULES])

@@ -103,7 +103,6 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "python.training.gradient_descent": ("train",),
     "python.training.learning_rate_decay": ("train",),
     "python.training.momentum": ("train",),
-    "python.training.moving_averages": (),
     "python.training.optimizer": ("train",),
     "python.training.saver": ("train",),
     "python.training.training": ("train",),
@@ -173,12 +172,13 @@ class StandIn(ModuleType):
             return EXTRA[inner]()
         if inner in INSIDE or inner in WHOLE:
             return importlib.import_module(f"{ROOT}.{inner}")
+        error = missing(self._tf_path, name, dir(self))
         for namespace in INSIDE[self._tf_path]:
             try:
                 return resolved(f"{namespace}.{name}".lstrip("."))
-            except AttributeError:
-                continue
-        raise missing(self._tf_path, name, dir(self))
+            except AttributeError as problem:
+                error = problem
+        raise error
 
     def __dir__(self) -> list[str]:
         spaces = [resolved(space) for space in INSIDE[self._tf_path]]
