@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from tests._exported import write_few
 from tests._kaggle_files import write_data
-from tfgraph.examples import convnet128, digits, keypoints
+from tfgraph.examples import _idx, convnet128, digits, keypoints, mnist
 
 
 @pytest.fixture
@@ -38,6 +39,38 @@ def test_digits_runs(tmp_path, capsys):
     for name in ("learning_curve.png", "predictions.png", "confusion.png"):
         assert_png(tmp_path / name)
         assert str(tmp_path / name) in output
+
+
+def test_mnist_learns_small_digits_and_leaves_a_checkpoint(tmp_path, capsys):
+    arguments = ["--epochs", "3", "--output", str(tmp_path), "--show", "10", "--write-idx", str(tmp_path / "idx")]
+    assert mnist.main(arguments) == 0
+    output = capsys.readouterr().out
+    assert float(output.split("epoch 3/3  test accuracy ")[1].split("%")[0]) > 90
+    assert f"checkpoint   {tmp_path / mnist.CHECKPOINT}" in output
+    assert (tmp_path / mnist.CHECKPOINT).stat().st_size > 3 * 4 * 3_274_000  # values and both slots of Adam
+    training, test = _idx.read_digits(tmp_path / "idx")
+    assert (len(training.labels), len(test.labels)) == (1438, 359)
+    assert training.images.max() == 255
+
+
+def test_mnist_reads_idx_files_and_resumes(tmp_path, capsys):
+    data = write_few(tmp_path / "idx", training=60, test=20)
+    arguments = ["--data", str(data), "--batch", "32", "--show", "1", "--output", str(tmp_path)]
+    assert mnist.main([*arguments, "--epochs", "2"]) == 0
+    whole = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("step", "epoch"))]
+    assert [line.split()[1] for line in whole] == ["1", "2", "1/2", "3", "4", "2/2"]
+    assert mnist.main([*arguments, "--epochs", "1"]) == 0
+    assert "60 digits to train on, 20 to test" in capsys.readouterr().out
+    assert mnist.main([*arguments, "--epochs", "2", "--resume", str(tmp_path / mnist.CHECKPOINT)]) == 0
+    rest = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("step", "epoch"))]
+    assert rest == whole[3:]
+
+
+def test_an_epoch_of_mnist_has_every_digit_once_in_an_order_of_its_own():
+    orders = [mnist.epoch_order(1000, seed, epoch) for seed, epoch in ((1, 0), (1, 1), (2, 0), (2, 1))]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(1000))
+    assert max(np.mean(a == b) for i, a in enumerate(orders) for b in orders[:i]) < 0.01
 
 
 @pytest.mark.parametrize("model", ["none", "hidden"])
@@ -96,7 +129,7 @@ def test_convnet128_runs(tmp_path, capsys, channels):
         assert_png(tmp_path / name)
 
 
-@pytest.mark.parametrize("example", [digits, keypoints, convnet128])
+@pytest.mark.parametrize("example", [digits, keypoints, convnet128, mnist])
 def test_help_and_bad_options(example, capsys):
     with pytest.raises(SystemExit) as leaving:
         example.main(["--help"])

@@ -1,4 +1,4 @@
-"""`tf.SparseTensor` and `tf.IndexedSlices`: tensors by the elements or rows that they have. Containers; few ops take them."""
+"""`tf.SparseTensor` and `tf.IndexedSlices`: tensors by the elements or rows that they have. Containers only."""
 
 from __future__ import annotations
 

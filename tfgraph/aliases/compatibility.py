@@ -56,9 +56,10 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield "# TensorFlow 1.14's public names"
     yield ""
-    yield "Written by `python -m tfgraph.aliases.compatibility`. **Yes**: it is here. *Partly*: here, with the limits that the note"
-    yield "tells. No: not yet; using it raises an error that says so and names the nearest thing there is. Sub-namespaces that are"
-    yield "not listed are not here, but for those that this package adds: `tf.contrib.layers`, `tf.contrib.rnn`, `tf.flags`."
+    yield "Written by `python -m tfgraph.aliases.compatibility`. **Yes**: it is here. *Partly*: here, with the limits that"
+    yield "the note tells. No: not yet; using it raises an error that says so and names the nearest thing there is."
+    yield "Namespaces that are not listed are not here, but for `tf.contrib.layers`, `tf.contrib.rnn` and `tf.flags`, which"
+    yield "TensorFlow's own list leaves out."
     names = names_of_tensorflow()
     tables = {space: _table(space, names.get(space, ())) for space in NAMESPACES}
     yield ""

@@ -14,7 +14,7 @@ import numpy as np
 
 import tfgraph as tf
 
-from . import _batches, _options, _pictures, _report
+from . import _batches, _export, _options, _pictures, _report
 
 SIDE = 8  # pixels
 CLASSES = 10
@@ -41,7 +41,9 @@ class Network:
     images: Any  # (?, 8, 8, 1)
     labels: Any  # (?, 10), one-hot
     keep_prob: Any  # ()
+    learning_rate: Any  # ()
     guesses: Any  # (?,) int64
+    probabilities: Any  # (?, 10)
     loss: Any  # ()
     accuracy: Any  # ()
     train_step: Any
@@ -76,11 +78,12 @@ def new_biases(length: int) -> Any:
     return tf.Variable(tf.zeros([length]), name="biases")
 
 
-def new_network(learning_rate: float) -> Network:
+def new_network() -> Network:
     """Two 3x3 convolutions, a 2x2 max-pool, a dense layer with dropout, ten classes."""
     images = tf.placeholder(tf.float32, [None, SIDE, SIDE, 1], name="images")
     labels = tf.placeholder(tf.float32, [None, CLASSES], name="labels")
     keep_prob = tf.placeholder(tf.float32, [], name="keep_prob")
+    learning_rate = tf.placeholder(tf.float32, [], name="learning_rate")
 
     with tf.name_scope("conv1"):
         x = tf.nn.conv2d(images, new_weights([3, 3, 1, 32]), strides=[1, 1, 1, 1], padding="SAME")
@@ -92,15 +95,27 @@ def new_network(learning_rate: float) -> Network:
     with tf.name_scope("dense"):
         x = tf.reshape(x, [-1, 4 * 4 * 64])
         x = tf.nn.relu(tf.matmul(x, new_weights([4 * 4 * 64, 128])) + new_biases(128))
-        x = tf.nn.dropout(x, keep_prob=keep_prob)
+        kept = tf.nn.dropout(x, keep_prob=keep_prob)  # for training; in use nothing is dropped
     with tf.name_scope("classes"):
-        logits = tf.matmul(x, new_weights([128, CLASSES])) + new_biases(CLASSES)
+        weights, biases = new_weights([128, CLASSES]), new_biases(CLASSES)
+        training_logits = tf.matmul(kept, weights) + biases
+        logits = tf.matmul(x, weights) + biases
 
     guesses = tf.argmax(logits, 1, name="guesses")
-    loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits), name="loss")
+    probabilities = tf.nn.softmax(logits, name="probabilities")
+    loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=training_logits), name="loss")
     accuracy = tf.reduce_mean(tf.cast(tf.equal(guesses, tf.argmax(labels, 1)), tf.float32), name="accuracy")
     train_step = tf.train.AdamOptimizer(learning_rate).minimize(loss)
-    return Network(images, labels, keep_prob, guesses, loss, accuracy, train_step)
+    return Network(images, labels, keep_prob, learning_rate, guesses, probabilities, loss, accuracy, train_step)
+
+
+def functions(network: Network) -> _export.Functions:
+    """The functions of the C library: what each returns and takes."""
+    feeds = [network.images, network.labels, network.learning_rate, network.keep_prob]
+    return {
+        "train_step": ([network.train_step, network.loss], feeds),
+        "predict": ([network.guesses, network.probabilities], [network.images]),
+    }
 
 
 def feed(network: Network, digits: Digits, keep_prob: float) -> dict[Any, Any]:
@@ -119,7 +134,10 @@ def train(session: Any, network: Network, training: Digits, held_out: Digits, op
             for batch in _batches.shuffled(rows, options.batch, random):
                 _, loss, accuracy = session.run(
                     [network.train_step, network.loss, network.accuracy],
-                    feed_dict=feed(network, training.take(batch), options.keep_prob),
+                    feed_dict={
+                        **feed(network, training.take(batch), options.keep_prob),
+                        network.learning_rate: options.learning_rate,
+                    },
                 )
                 loss_sum += loss * len(batch)
                 accuracy_sum += accuracy * len(batch)
@@ -189,14 +207,16 @@ def run(options: argparse.Namespace) -> None:
     with tf.Graph().as_default():
         tf.set_random_seed(options.seed)
         with tf.device(_options.device_name(options)):
-            network = new_network(options.learning_rate)
+            network = new_network()
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
-            history = train(session, network, training, held_out, options)
-            guesses = session.run(network.guesses, feed_dict={network.images: held_out.images, network.keep_prob: 1.0})
-            print(f"held-out accuracy: {np.mean(guesses == held_out.labels):.2%} of {len(guesses)} digits")
-            _report.show_pictures(draw(folder, history, held_out, guesses))
-            _report.show_generated(session, folder / "generated")
+            if options.epochs:
+                history = train(session, network, training, held_out, options)
+                guesses = session.run(network.guesses, feed_dict={network.images: held_out.images})
+                print(f"held-out accuracy: {np.mean(guesses == held_out.labels):.2%} of {len(guesses)} digits")
+                _report.show_pictures(draw(folder, history, held_out, guesses))
+                _report.show_generated(session, folder / "generated")
+            _export.export(functions(network), "digits", session, options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -204,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _options.new_parser(
         "digits", "Train a convolutional net on scikit-learn's handwritten digits.", batch=50, learning_rate=1e-3
     )
-    parser.add_argument("--epochs", type=_options.positive_int, default=20, metavar="N", help="passes over the digits")
+    parser.add_argument("--epochs", type=_options.count, default=20, metavar="N", help="passes over the digits")
     parser.add_argument(
         "--keep-prob",
         type=_options.probability,
@@ -212,6 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="P",
         help="share of the dense layer that dropout keeps",
     )
+    _export.add_options(parser)
     return _options.run_example(parser, run, arguments)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 import tfgraph as tf
 
-from . import _batches, _faces, _options, _pictures, _report
+from . import _batches, _export, _faces, _options, _pictures, _report
 from ._keypoint_files import (
     PIXELS,
     SIDE,
@@ -161,6 +161,17 @@ def new_network(options: argparse.Namespace, outputs: int, steps_in_epoch: int) 
     )
     train_step = tf.train.AdamOptimizer(learning_rate).minimize(loss, global_step=global_step)
     return Network(images, targets, marked, keep_prob, predictions, squared_error, learning_rate, train_step)
+
+
+def functions(network: Network) -> _export.Functions:
+    """The functions of the C library: what each returns and takes; the learning rate decays inside it."""
+    feeds = [network.images, network.targets, network.marked]
+    if network.keep_prob.consumers():  # not every model drops something
+        feeds.append(network.keep_prob)
+    return {
+        "train_step": ([network.train_step, network.squared_error], feeds),
+        "predict": (network.predictions, [network.images], {network.keep_prob: 1.0}),
+    }
 
 
 # --- training and prediction ---
@@ -315,6 +326,31 @@ def draw_test(folder: Path, title: str, test: TestFaces, predicted: np.ndarray) 
     )
 
 
+def train_and_show(session: Any, network: Network, task: Task, options: argparse.Namespace, folder: Path) -> None:
+    """Train, then say and draw how good the predictions are, and write the submission."""
+    title = MODELS[options.model].title
+    names = task.training.names
+    baseline = pixel_rmse(task.validation.keypoints, np.nanmean(task.training.keypoints, axis=0))
+    history = train(session, network, task, options)
+    predicted = predict(session, network, task.validation.images, options.batch)
+    print(
+        f"validation RMSE: {pixel_rmse(task.validation.keypoints, predicted):.3f} pixels on "
+        f"{len(predicted)} faces (the mean face: {baseline:.3f})"
+    )
+    pictures = draw(folder, title, history, baseline, task.validation, predicted)
+    if task.test is not None:
+        guesses = predict(session, network, task.test.images, options.batch)
+        pictures.append(draw_test(folder, title, task.test, guesses))
+        if task.lookup is not None:
+            path = folder / "submission.csv"
+            write_submission(path, task.lookup, names, task.test.image_ids, guesses)
+            print(f"submission   {path}")
+    if task.lookup is None:
+        print("no submission: it takes test.csv and IdLookupTable.csv")
+    _report.show_pictures(pictures)
+    _report.show_generated(session, folder / "generated")
+
+
 def run(options: argparse.Namespace) -> None:
     _options.require("matplotlib.figure", "matplotlib")
     folder = _options.new_folder(options.output)
@@ -326,31 +362,15 @@ def run(options: argparse.Namespace) -> None:
     if options.epochs is None:
         options.epochs = 10 if options.data is None else 30
     task = load(options)
-    names = task.training.names
-    baseline = pixel_rmse(task.validation.keypoints, np.nanmean(task.training.keypoints, axis=0))
+    steps_in_epoch = _batches.batch_count(len(task.training.images), options.batch)
     with tf.Graph().as_default():
         tf.set_random_seed(options.seed)
-        network = new_network(options, len(names), _batches.batch_count(len(task.training.images), options.batch))
+        network = new_network(options, len(task.training.names), steps_in_epoch)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
-            history = train(session, network, task, options)
-            predicted = predict(session, network, task.validation.images, options.batch)
-            print(
-                f"validation RMSE: {pixel_rmse(task.validation.keypoints, predicted):.3f} pixels on "
-                f"{len(predicted)} faces (the mean face: {baseline:.3f})"
-            )
-            pictures = draw(folder, model.title, history, baseline, task.validation, predicted)
-            if task.test is not None:
-                guesses = predict(session, network, task.test.images, options.batch)
-                pictures.append(draw_test(folder, model.title, task.test, guesses))
-                if task.lookup is not None:
-                    path = folder / "submission.csv"
-                    write_submission(path, task.lookup, names, task.test.image_ids, guesses)
-                    print(f"submission   {path}")
-            if task.lookup is None:
-                print("no submission: it takes test.csv and IdLookupTable.csv")
-            _report.show_pictures(pictures)
-            _report.show_generated(session, folder / "generated")
+            if options.epochs:
+                train_and_show(session, network, task, options, folder)
+            _export.export(functions(network), "keypoints", session, options)
 
 
 def new_parser() -> argparse.ArgumentParser:
@@ -360,7 +380,7 @@ def new_parser() -> argparse.ArgumentParser:
         "IdLookupTable.csv; without it, faces are drawn")  # fmt: skip
     add("--faces", type=_options.positive_int, default=1500, metavar="N", help="faces to draw without --data")
     add("--model", choices=tuple(MODELS), default="conv", help="hidden layers: none, one, or convolutions")
-    add("--epochs", type=_options.positive_int, metavar="N", help="passes over the faces; 30 with --data, else 10")
+    add("--epochs", type=_options.count, metavar="N", help="passes over the faces; 30 with --data, else 10")
     add("--missing", choices=("mask", "drop"), default="mask",
         help="empty cells: mask them in the loss, or drop their faces")  # fmt: skip
     add("--validation", type=_options.fraction, default=0.2, metavar="SHARE", help="share of the faces held back")
@@ -372,6 +392,7 @@ def new_parser() -> argparse.ArgumentParser:
     add("--decay-epochs", type=_options.positive_int, default=10, metavar="N", help="epochs between two decays")
     add("--patience", type=_options.count, default=0, metavar="N",
         help="stop after N epochs without a better validation RMSE and keep the best weights; 0: never")  # fmt: skip
+    _export.add_options(parser)
     return parser
 
 
