@@ -1,6 +1,6 @@
 """Training steps, single kernels and scaling, beside other frameworks: `python -m benchmarks` writes benchmarks/README.md.
 
-python -m benchmarks                            everything, under 25 minutes on two cores
+python -m benchmarks                            everything, about 20 minutes on two cores
 python -m benchmarks --only nets --nets mlp     a part of it; the other parts of the report stay as they were
 python -m benchmarks --quick --output DIR       a look that takes little time; its figures mean little
 python -m benchmarks --only                     the report and the pictures again, from results.json
@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import kernels, nets, peaks, scaling
+from . import exports, kernels, nets, peaks, scaling
 from .frameworks import FRAMEWORKS
 from .machine import available_cpus, describe
 from .models import NETS
 from .options import Options
 from .report import report
 
-PARTS = ("nets", "kernels", "scaling")
+PARTS = ("nets", "export", "kernels", "scaling")
 RESULTS = "results.json"
 
 
@@ -77,6 +77,7 @@ def _measured(parts: tuple[str, ...], options: Options, results: dict[str, Any])
     results["peaks"] = [peak.record() for peak in limits]
     measure = {
         "nets": lambda: nets.measure(options),
+        "export": lambda: exports.measure(options),
         "kernels": lambda: kernels.measure(options, limits[-1]),
         "scaling": lambda: scaling.measure(options),
     }

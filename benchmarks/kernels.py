@@ -10,7 +10,7 @@ from typing import Any
 from .kernel_cases import CASES, Case
 from .options import Options
 from .peaks import Peaks
-from .workers import Worker
+from .workers import Worker, WorkerFailed
 
 LIBRARIES = ("tfgraph", "numpy", "torch")
 
@@ -40,11 +40,12 @@ def _is_wanted(library: str, options: Options) -> bool:
 
 def _measure_case(case: Case, workers: dict[str, Worker], options: Options, peaks: Peaks) -> dict[str, Any]:
     named = {"group": case.group, "name": case.name}
-    known = {name: worker for name, worker in workers.items() if worker.order("prepare", **named)["known"]}
+    known = [name for name in list(workers) if (_ask(workers, name, "prepare", **named) or {}).get("known")]
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in known}
     for _ in range(options.kernel_rounds):
-        for name, worker in known.items():
-            rounds[name].append(worker.order("repeat", seconds=options.kernel_turn))
+        for name in [name for name in known if name in workers]:
+            if answer := _ask(workers, name, "repeat", seconds=options.kernel_turn):
+                rounds[name].append(answer)
     record = {
         **named,
         "flops": case.flops,
@@ -54,6 +55,18 @@ def _measure_case(case: Case, workers: dict[str, Worker], options: Options, peak
     }
     _say(record)
     return record
+
+
+def _ask(workers: dict[str, Worker], library: str, order: str, /, **options: Any) -> dict[str, Any] | None:
+    """A worker's answer. A library that fails is left out from then on; our own failure is an error."""
+    try:
+        return workers[library].order(order, **options)
+    except WorkerFailed as failure:
+        if library == "tfgraph":
+            raise
+        print(f"{library}: {failure}; its other kernels are not measured", flush=True)
+        workers.pop(library).close()
+        return None
 
 
 def best(record: dict[str, Any], library: str) -> float | None:

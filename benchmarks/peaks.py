@@ -50,7 +50,7 @@ def measure(threads: int, times: int = 15) -> Peaks:
     sums = 20 if target.registers == 32 else 12
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "peaks"
-        flags = ["-O3", "-funroll-loops", "-std=gnu11", "-ffp-contract=fast", "-pthread", *target_options()]
+        flags = ["-O3", "-funroll-loops", "-std=gnu11", "-ffp-contract=fast", "-pthread", *target_options(compiler)]
         sizes = [f"-DVECTOR_BYTES={target.vector_bytes}", f"-DSUMS={sums}"]
         subprocess.run([*compiler.command, *flags, *sizes, "-o", str(program), str(SOURCE)], check=True)
         done = subprocess.run([str(program), str(threads), str(times)], capture_output=True, text=True, check=True)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .exports import median
 from .frameworks import FRAMEWORKS, OURS
 from .kernels import best
 from .nets import best_peer, ratios
@@ -20,6 +21,8 @@ def report(results: Record, pictures: bool) -> str:
     parts = [_head(results)]
     if "nets" in results:
         parts += [_nets(results, pictures)]
+    if "export" in results:
+        parts += [_exports(results["export"])]
     if "kernels" in results:
         parts += [_kernels(results, pictures)]
     if "scaling" in results:
@@ -214,6 +217,38 @@ def _memory(figure: Record) -> str:
 def _code(figure: Record) -> str:
     code = figure.get("code")
     return f"{code['source'] / 1e3:.0f}; {code['module'] / 1e3:.0f}" if code else NONE
+
+
+# --- exported libraries -------------------------------------------------------------------------------------------
+
+
+def _exports(part: Record) -> str:
+    """Exported nets beside their sessions, which run in the same process and take turns."""
+    text = (
+        "## Exported libraries\n\n"
+        f"`tf.compile` of each training step, the compiler included, for this machine's instruction set; {part['threads']} "
+        "threads. The library trains through its C interface with memory and threads of its own, beside the Session in the "
+        "same process; both start from the same weights.\n\n"
+    )
+    rows = []
+    for net, record in part["nets"].items():
+        session, library = median(record, "session"), median(record, "library")
+        losses = record["losses"]
+        rows.append([
+            net,
+            f"{record['compile']:.2f}",
+            f"{record['source'] / 1e3:.0f}",
+            f"{record['library'] / 1e3:.0f}",
+            _three_digits(session * 1e3),
+            _three_digits(library * 1e3),
+            f"{session / library:.2f}",
+            "yes" if losses["session"] == losses["library"] else f"{losses['session']:.8g}; {losses['library']:.8g}",
+        ])  # fmt: skip
+    heads = [
+        "", "compiling, s", "C source, KB", "library, KB", "step of the Session, ms", "step of the library, ms",
+        "Session / library", "equal first losses",
+    ]  # fmt: skip
+    return text + table(heads, rows) + "".join(f"\n\n{line}" for line in part["failures"])
 
 
 # --- kernels ------------------------------------------------------------------------------------------------------

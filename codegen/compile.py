@@ -1,7 +1,7 @@
 """From a pruned graph to C, stage by stage. Read this file first.
 
     graph operations --specialise--> Roots --expand, simplify, fold_constants, pool_positions, place_copies--> Roots
-      --group_kernels--> groups --plan_memory--> Plan --kinds, templates--> Program
+      --group_kernels, order_kernels--> groups --plan_memory--> Plan --kinds, templates--> Program
 
 `STAGES` is the part of the pipeline that maps Roots to Roots; the driver runs, checks and dumps each stage.
 """
@@ -17,12 +17,17 @@ from ..shapes import Batch, Undecided, element_count
 from . import kinds
 from .check import check_plan, check_roots
 from .index import access_of
-from .ir import FetchSlot, Group, Kernel, Node, Program, RandomSlot, Roots, Size, VariableSlot
+from .ir import FetchSlot, Group, Kernel, Node, Parts, Program, RandomSlot, Roots, Size, VariableSlot
+from .joined import write_joined
 from .names import comment, identifier
 from .passes.expand import expand
 from .passes.fold_constants import fold_constants
 from .passes.group_kernels import group_kernels
+from .passes.join_launches import Run, join_launches
+from .passes.move_reshapes import move_reshapes
+from .passes.move_transposes import move_transposes
 from .passes.name_sizes import name_sizes
+from .passes.order_kernels import order_kernels
 from .passes.place_copies import place_copies, variable_of
 from .passes.plan_memory import Tables, external_values, plan_memory, tables
 from .passes.pool_positions import pool_positions
@@ -42,10 +47,12 @@ STAGES: tuple[Callable[[Roots], Roots], ...] = (
     name_sizes,  # and make new ones, which are packed by a composite
     expand,
     fold_constants,  # before simplify: its rules look at constant operands
+    move_transposes,
     simplify,
     fold_constants,  # simplify may leave constants that have met
     pool_positions,  # after simplify: equal nodes are one by now, so that a gradient knows its pooling
     spread_gradients,
+    move_reshapes,  # after pool_positions, which moves masks in front of pooling gradients
     settle_static,
     place_copies,  # last: every pass before it is free to make views
 )
@@ -57,8 +64,10 @@ def compile_program(
     values: Mapping[int, np.ndarray],
     variable_dims: Mapping[str, tuple[int, ...]],
     trace: Trace | None = None,
+    prefix: str = "",
 ) -> Program:
-    """The program of one specialisation. Pure: equal graphs give byte-equal source. `trace` follows the compilation.
+    """The program of one specialisation. Pure: equal graphs give byte-equal source. `trace` follows the compilation;
+    the names of the kernels' functions begin with `prefix`.
 
     Raises NeedsConstants, NeedsValues, NotCompilable (see `problems`) or InvalidArgumentError for shapes that do not fit.
     """
@@ -70,37 +79,41 @@ def compile_program(
             roots = stage(roots)
             check_roots(roots, stage.__name__)
             trace.stage(stage.__name__, roots)
-        groups = group_kernels(roots)
+        groups = order_kernels(group_kernels(roots), roots)
         trace.groups(groups)
-        program = emit(roots, groups, dims, prepared, trace)
+        program = emit(roots, groups, dims, prepared, trace, prefix)
     except Undecided as reason:
         raise NeedsConstants(str(reason)) from None
     trace.source(program.source)
     return program
 
 
-def emit(roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared: Prepared, trace: Trace) -> Program:
+def emit(
+    roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared: Prepared, trace: Trace, prefix: str = ""
+) -> Program:
     """Kernels, their memory and their text."""
     kernels = tuple(
-        Kernel(i, kernel_name(i, group), group, reads, writes)
+        Kernel(i, prefix + kernel_name(i, group), group, reads, writes)
         for i, (group, (reads, writes)) in enumerate(zip(groups, external_values(groups, roots), strict=True))
     )
     known = tables(groups)
     scratch = {k.index: kinds.scratch(k) for k in kernels}
-    plan = plan_memory(kernels, roots, known, scratch)
+    runs = join_launches(kernels)
+    plan = plan_memory(kernels, roots, known, scratch, [(run.first, run.last) for run in runs])
     check_plan(kernels, plan)
     trace.plan(kernels, plan)
-    randoms = tuple(n for g in groups for n in g.nodes if n.opdef.effect == "random")
+    randoms = tuple(dict.fromkeys(n for g in groups for n in g.nodes if n.opdef.effect == "random"))
     printer, failures = Printer(), dict[str, int]()
     written = [kinds.write(k, plan, printer, known, failures, randoms) for k in kernels]
     trace.written(written)
-    shared = {item.name: item for w in written for item in w.shared}
+    parts = _parts(kernels, written, runs, prefix)
     source = assemble(
-        kernels=[w.source for w in written],
-        launches=[(k.index, launch) for k, w in zip(kernels, written, strict=True) for launch in w.launches],
-        shared=tuple(shared.values()),
+        kernels=parts.kernels,
+        launches=parts.launches,
+        joined=parts.joined,
+        shared=parts.shared,
         math=frozenset(printer.used),
-        random=frozenset(name for w in written for name in w.random),
+        random=parts.random,
         summary=_summary(roots, kernels, prepared),
         batch_bytes=plan.batch_bytes,
         fixed_bytes=plan.fixed_bytes,
@@ -119,6 +132,18 @@ def emit(roots: Roots, groups: tuple[Group, ...], dims: Sequence[Any], prepared:
         kernel_count=len(kernels),
         checks=tuple(failures),
         math=frozenset(printer.used),
+        parts=parts,
+    )
+
+
+def _parts(kernels: Sequence[Kernel], written: Sequence[kinds.Written], runs: Sequence[Run], prefix: str) -> Parts:
+    shared = {item.name: item for w in written for item in w.shared}
+    return Parts(
+        kernels=tuple(w.source for w in written),
+        launches=tuple((k.index, launch) for k, w in zip(kernels, written, strict=True) for launch in w.launches),
+        shared=tuple(shared.values()),
+        random=frozenset(name for w in written for name in w.random),
+        joined=tuple(write_joined(r, [w.launches for w in written[r.first : r.last + 1]], prefix) for r in runs),
     )
 
 

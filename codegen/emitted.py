@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,12 +14,14 @@ class Epilogue:
 
     `lines` are C statements that may use `acc` (the sum), `row` and `column` (int64_t, its place in the output seen
     as a row-major matrix); `stores` are C statements that write to memory. Both empty means: store `acc` itself.
-    `value` is the C expression of the finished element, for a pooling that takes it instead of a store.
+    `value` is the C expression of the finished element, for a pooling that takes it instead of a store. `draws` are the
+    random numbers that the lines take (a `kinds.draws.Draws`), made in strips of columns.
     """
 
     lines: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
     value: str = "acc"
+    draws: Any = None
 
     @property
     def is_plain(self) -> bool:
@@ -34,6 +37,16 @@ class Launch:
 
     function: str
     chunks: str
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Launches that run kernels `first` to `last` together, and the C of the functions that these launches call."""
+
+    first: int
+    last: int
+    source: str
+    launches: tuple[Launch, ...]
 
 
 @dataclass(frozen=True)

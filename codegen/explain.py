@@ -6,7 +6,7 @@ A `Record` follows a compilation; `report` turns it into plain data for one batc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..shapes import at_batch, element_count
 from . import kinds
 from .compile import compile_program
 from .explain_work import Amount, amount, bytes_read, bytes_written, operations, total, value_bytes
+from .fusions import fusions, homes
 from .index import access_of
 from .ir import Group, Kernel, Node, Plan, Program, Roots, Value
 from .signature import Prepared
@@ -69,6 +70,7 @@ class KernelReport:
     scratch_bytes: int
     launches: int
     not_fused: tuple[NotFused, ...]
+    fused: tuple[str, ...] = ()  # what it does beside its own work, in sentences
     time: KernelTime | None = None
 
     @property
@@ -168,9 +170,14 @@ def kernel_reports(record: Record, n: int) -> tuple[KernelReport, ...]:
     for kernel in program.kernels:
         for value in kernel.reads:
             readers.setdefault(value, []).append(kernel)
-    return tuple(
+    kernels_of = homes(program.kernels)
+    reports = (
         _kernel_report(kernel, text, program.plan, readers, n)
         for kernel, text in zip(program.kernels, record.texts, strict=True)
+    )
+    return tuple(
+        replace(report, fused=fusions(kernel.group, kernels_of))
+        for report, kernel in zip(reports, program.kernels, strict=True)
     )
 
 

@@ -17,6 +17,7 @@ from ..opdef import OpDef
 from ..operators import Operators
 from ..shapes import Dims
 from ..values import known
+from .emitted import Joined, Launch, Shared
 
 _UNKNOWN: Any = object()
 
@@ -158,6 +159,8 @@ class Group:
     anchor: Node | None = None  # the reduction or primitive that the others are fused to
     axes: tuple[int, ...] = ()  # reduced axes of the domain
     refusals: tuple[Refusal, ...] = ()  # why the kernels that these nodes read from are not this one
+    hoisted: tuple[Node, ...] = ()  # of `nodes`: single numbers, computed before the loops by each kernel that needs them
+    drawn: tuple[Node, ...] = ()  # of `nodes`: random numbers, made by each kernel that needs them
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,29 @@ class FetchSlot:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """The texts that a program's source is assembled from, for callers that put several programs into one file."""
+
+    kernels: tuple[str, ...]
+    launches: tuple[tuple[int, Launch], ...]  # each with the number of its kernel
+    shared: tuple[Shared, ...]
+    random: frozenset[str]
+    joined: tuple[Joined, ...] = ()  # kernels that a whole step runs together
+
+    def whole_step(self) -> tuple[Launch, ...]:
+        """The launches of a step that runs all kernels."""
+        together = {i: joined for joined in self.joined for i in range(joined.first, joined.last + 1)}
+        found: list[Launch] = []
+        for kernel, launch in self.launches:
+            joined = together.get(kernel)
+            if joined is None:
+                found.append(launch)
+            elif joined.launches[0] not in found:
+                found += joined.launches
+        return tuple(found)
+
+
+@dataclass(frozen=True)
 class Program:
     """Compiled text and everything a runtime needs to call it."""
 
@@ -247,3 +273,4 @@ class Program:
     kernel_count: int = 0
     checks: tuple[str, ...] = ()  # op names by the index that tg_fail reports
     math: frozenset[str] = frozenset()
+    parts: Parts | None = field(default=None, repr=False)  # None for a program that was found on the disk

@@ -11,6 +11,7 @@ import jinja2
 
 from .. import templates
 from .prelude import math_parts
+from .template_cache import TemplateCache
 
 
 @functools.cache
@@ -22,6 +23,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        bytecode_cache=TemplateCache(),
     )
     made.filters["parts"] = math_parts
     return made

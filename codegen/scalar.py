@@ -197,7 +197,8 @@ def as_expr(value: Any, dtype: DType) -> Expr:
 def _logic(operator: str, strength: int) -> Callable[[Any, Any], Expr]:
     def combine(a: Any, b: Any) -> Expr:
         a, b = as_expr(a, dtypes.bool_), as_expr(b, dtypes.bool_)
-        return Expr(((a, strength + 1), f" {operator} ", (b, strength + 1)), dtypes.bool_, strength)
+        # comparisons bind tighter than these operators, but readers and compilers want them in parentheses
+        return Expr(((a, _UNARY), f" {operator} ", (b, _UNARY)), dtypes.bool_, strength)
 
     return combine
 

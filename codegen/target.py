@@ -7,6 +7,8 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +35,23 @@ TARGETS = {
         Target("avx2", 32, 16),
         Target("sse2", 16, 16),
         Target("neon", 16, 32),
+        Target("neon32", 16, 16),  # 32-bit ARM
+        Target("rv64", 16, 8),  # no vectors: four of the 32 scalar registers stand for one
+        Target("simd128", 16, 16),  # WebAssembly, with the registers of the machines that run it
     )
 }
+
+_chosen: ContextVar[Target | None] = ContextVar("_chosen", default=None)
+
+
+@contextmanager
+def writing_for(name: str) -> Iterator[Target]:
+    """Within this context kernels are written for the target `name`, whatever the machine and $TFGRAPH_TARGET."""
+    token = _chosen.set(TARGETS[name])
+    try:
+        yield TARGETS[name]
+    finally:
+        _chosen.reset(token)
 
 
 def wanted_target() -> Target | None:
@@ -47,14 +64,18 @@ def wanted_target() -> Target | None:
 
 def host_target() -> Target:
     """The target that kernels are written for: the one that is asked for, else the machine's own."""
-    return wanted_target() or machine_target()
+    return _chosen.get() or wanted_target() or machine_target()
+
+
+_BY_ARCHITECTURE = {"aarch64": "neon", "arm64": "neon", "armv7l": "neon32", "armv8l": "neon32", "riscv64": "rv64"}
 
 
 @functools.cache
 def machine_target() -> Target:
     """The target of the machine this process runs on, as a compiler's -march=native sees it."""
-    if platform.machine().lower() in ("aarch64", "arm64"):
-        return TARGETS["neon"]
+    name = _BY_ARCHITECTURE.get(platform.machine().lower())
+    if name is not None:
+        return TARGETS[name]
     try:
         flags = set(Path("/proc/cpuinfo").read_text().split())
     except OSError:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,10 @@ from typing import Any
 
 from ..errors import InternalError, UnavailableError
 from ._step_abi import ffi
+from .build import Recipe, build, recipe
 from .cache import ModuleCache, key_of, module_cache
-from .toolchain import HOW_TO_INSTALL, Compiler, find_compiler, processor_identity, target_options
+from .toolchain import HOW_TO_INSTALL, Compiler, find_compiler, processor_count, processor_identity, target_options
 
-SHOWN_LINES = 30  # of a failed compiler's output
 
 @dataclass
 class Statistics:
@@ -45,19 +43,18 @@ def load(source: str) -> Any:
     compiler = find_compiler()
     if compiler is None:
         raise UnavailableError(None, None, f"There is no C compiler. {HOW_TO_INSTALL}")
-    target = target_options()
-    command = compiler.command_line("step.c", "step.so", target)
-    key = key_of(source, compiler.identity, "\n".join(command), processor_identity())
+    steps = recipe(source, compiler, target_options(compiler))
+    key = key_of(source, compiler.identity, steps.text, processor_identity())
     with _lock:
         module = _modules.get(key)
         if module is None:
-            module = _modules[key] = _load_entry(module_cache(), key, source, command, compiler)
+            module = _modules[key] = _load_entry(module_cache(), key, source, steps, compiler)
         else:
             _statistics.cache_hits += 1
         return module
 
 
-def _load_entry(cache: ModuleCache, key: str, source: str, command: list[str], compiler: Compiler) -> Any:
+def _load_entry(cache: ModuleCache, key: str, source: str, steps: Recipe, compiler: Compiler) -> Any:
     entry = cache.find(key)
     if entry is not None:
         try:
@@ -67,7 +64,7 @@ def _load_entry(cache: ModuleCache, key: str, source: str, command: list[str], c
         else:
             _statistics.cache_hits += 1
             return module
-    entry = _compile(cache, key, source, command)
+    entry = _compile(cache, key, source, steps, compiler)
     try:
         return ffi.dlopen(str(entry))
     except OSError as error:
@@ -75,46 +72,11 @@ def _load_entry(cache: ModuleCache, key: str, source: str, command: list[str], c
         raise InternalError(None, None, text) from error
 
 
-def _compile(cache: ModuleCache, key: str, source: str, command: list[str]) -> Path:
+def _compile(cache: ModuleCache, key: str, source: str, steps: Recipe, compiler: Compiler) -> Path:
     """Compile in a folder of its own and move the result into the cache."""
     with cache.build_folder() as folder:
-        (folder / "step.c").write_text(source)
         _statistics.compilations += 1
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,  # so that no path of this machine gets into the product
-                env={**os.environ, "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            text = f"The C compiler cannot be started: {error}\n  command: {' '.join(command)}\n{HOW_TO_INSTALL}"
-            raise UnavailableError(None, None, text) from error
-        if done.returncode != 0 or not (folder / "step.so").is_file():
-            raise InternalError(None, None, _failure(command, done))
-        return cache.store(key, folder / "step.so")
-
-
-def _failure(command: list[str], done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        what = f"was killed by {name}" + (" (is there enough memory?)" if name == "SIGKILL" else "")
-    elif done.returncode > 0:
-        what = f"failed with exit status {done.returncode}"
-    else:
-        what = "made no output file"
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-SHOWN_LINES:]
-    return "\n".join(
-        [
-            f"The C compiler {what}.",
-            f"  command: {' '.join(command)}",
-            *(["  it said:", *(f"    {line}" for line in said)] if said else []),
-            HOW_TO_INSTALL,
-        ]
-    )
+        return cache.store(key, build(source, steps, compiler.environment(cache.folder), folder))
 
 
 # --- threads ------------------------------------------------------------------------------------------------
@@ -130,7 +92,7 @@ def thread_count(config: Any = None) -> int:
     wanted = int(getattr(config, "intra_op_parallelism_threads", 0) or 0)
     if wanted > 0:
         return wanted
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processor_count()
 
 
 def pool(module: Any, threads: int) -> Any:

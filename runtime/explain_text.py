@@ -59,10 +59,11 @@ def cells(kernel: KernelReport) -> list[str]:
 
 
 def details(kernel: KernelReport) -> list[str]:
-    """What is said under a kernel: its nodes, its work in terms of N, what is not fused to it."""
+    """What is said under a kernel: its nodes, its work in terms of N, what is fused to it, what not."""
     shown = [f"[{name}]" if name == kernel.anchor else name for name in kernel.nodes[:NODES_SHOWN]]
     more = [f"... {len(kernel.nodes) - NODES_SHOWN} more"] if len(kernel.nodes) > NODES_SHOWN else []
     lines = [f"nodes: {', '.join([*shown, *more])}", f"FLOP: {kernel.flops_text}; bytes: {kernel.bytes_text}"]
+    lines += kernel.fused
     lines += [
         f"not fused with kernel {one.consumer} ({one.value} -> {one.node}): {one.reason}" for one in kernel.not_fused
     ]

@@ -8,6 +8,7 @@ import platform
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ HOW_TO_INSTALL = (
 )
 
 OPTIONS = (
-    "-O3", "-std=gnu11", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd",
+    "-O3", "-std=gnu11", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd",
     "-fvisibility=hidden", "-pthread",
 )  # fmt: skip
 LIBRARIES = ("-lm",)
@@ -36,15 +37,53 @@ class Compiler:
     command: tuple[str, ...]
     identity: str
 
+    @property
+    def is_zig(self) -> bool:
+        """True for zig's C compiler, which has its own names for processors and a cache of its own."""
+        return any(word == "ziglang" or Path(word).stem == "zig" for word in self.command)
+
+    @property
+    def own_options(self) -> tuple[str, ...]:
+        """zig checks for undefined behaviour at run time, and adds what debuggers want, unless told not to."""
+        return ("-fno-sanitize=undefined", "-g0") if self.is_zig else ()
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """The environment to run it in: messages in English, and what it keeps for later goes into `folder`."""
+        own = {"LC_ALL": "C"}
+        if self.is_zig:
+            own |= dict.fromkeys(("ZIG_LOCAL_CACHE_DIR", "ZIG_GLOBAL_CACHE_DIR"), str(folder / "zig"))
+        return {**os.environ, **own}
+
     def command_line(self, source: str, output: str, target: tuple[str, ...]) -> list[str]:
         """The command that makes the shared object `output` of the C file `source`, with $TFGRAPH_CFLAGS at its end."""
-        extra = shlex.split(os.environ.get("TFGRAPH_CFLAGS", ""))
-        return [*self.command, *OPTIONS, *target, "-o", output, source, *LIBRARIES, *extra]
+        return [*self._beginning(target), "-shared", "-o", output, source, *LIBRARIES, *_extra_options()]
+
+    def unit_line(self, source: str, unit: int, output: str, target: tuple[str, ...]) -> list[str]:
+        """The command that makes the object file `output` of one translation unit of `source` (see codegen/units.py)."""
+        # -Wall in $TFGRAPH_CFLAGS would speak of shared functions that only other units call
+        own = ("-c", f"-DTG_UNIT={unit}", "-Wno-unused-function")
+        return [*self._beginning(target), *own, "-o", output, source, *_extra_options()]
+
+    def link_line(self, objects: Sequence[str], output: str, target: tuple[str, ...]) -> list[str]:
+        """The command that makes the shared object `output` of the object files of all units."""
+        return [*self._beginning(target), "-shared", "-o", output, *objects, *LIBRARIES, *_extra_options()]
+
+    def _beginning(self, target: tuple[str, ...]) -> tuple[str, ...]:
+        return (*self.command, *OPTIONS, *self.own_options, *target)
+
+
+def _extra_options() -> list[str]:
+    return shlex.split(os.environ.get("TFGRAPH_CFLAGS", ""))
 
 
 def find_compiler() -> Compiler | None:
     """$CC, else cc, gcc or clang, else the ziglang package, else None. UnavailableError if $CC names nothing."""
-    return _find(os.environ.get("CC", "").strip(), os.environ.get("PATH", ""))
+    return compiler_of(os.environ.get("CC", ""))
+
+
+def compiler_of(command: str) -> Compiler | None:
+    """The compiler that `command` starts, or the first one of this machine if it is empty; as `find_compiler`."""
+    return _find(command.strip(), os.environ.get("PATH", ""))
 
 
 @cache
@@ -78,6 +117,11 @@ def _identity(command: list[str], path: str) -> str:
     return "\n".join(parts)
 
 
+def processor_count() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 # lines of /proc/cpuinfo that say what code a processor can run, and which tuning suits it
 _TELLING = frozenset(
     (
@@ -103,21 +147,34 @@ def processor_identity() -> str:
     return "\n".join([platform.system(), platform.machine(), *told])
 
 
-# what each target of codegen may assume of the processor
-_TARGET_OPTIONS = {
-    "avx512": ("-march=skylake-avx512",),
-    "avx2": ("-march=haswell",),
-    "sse2": ("-march=x86-64",),
-    "neon": ("-march=armv8-a",),
+# what each target of codegen may assume of the processor, and how zig says it
+_PROCESSORS = {
+    "avx512": ("-march=skylake-avx512", "-mcpu=skylake_avx512"),
+    "avx2": ("-march=haswell", "-mcpu=haswell"),
+    "sse2": ("-march=x86-64", "-mcpu=x86_64"),
+    "neon": ("-march=armv8-a", "-mcpu=generic"),
+    "neon32": ("-march=armv7-a -mfpu=neon", "-mcpu=generic+v7a+neon"),
+    "rv64": ("-march=rv64gc", "-mcpu=baseline_rv64"),
+    "simd128": ("-msimd128", "-mcpu=generic+simd128"),
 }
 
 
-def target_options() -> tuple[str, ...]:
-    """The options that let the compiler use everything that $TFGRAPH_TARGET, else this processor, has."""
-    from ..codegen.target import wanted_target  # with the compiler, whose imports take time
+def processor_options(target: str, compiler: Compiler) -> tuple[str, ...]:
+    """The options that let `compiler` use what every processor of a target of codegen has."""
+    plain, zig = _PROCESSORS[target]
+    return tuple((zig if compiler.is_zig else plain).split())
+
+
+def target_options(compiler: Compiler) -> tuple[str, ...]:
+    """The options that let `compiler` use everything that $TFGRAPH_TARGET, else this processor, has."""
+    from ..codegen.target import machine_target, wanted_target  # with the compiler, whose imports take time
 
     wanted = wanted_target()
     if wanted is not None:
-        return _TARGET_OPTIONS[wanted.name]
-    on_arm = platform.machine().lower() in ("aarch64", "arm64")
-    return ("-mcpu=native",) if on_arm else ("-march=native",)
+        return processor_options(wanted.name, compiler)
+    machine = platform.machine().lower()
+    if machine in ("aarch64", "arm64") or machine.startswith("armv"):
+        return ("-mcpu=native",)
+    if machine in ("x86_64", "amd64"):
+        return ("-march=native",)
+    return processor_options(machine_target().name, compiler)

@@ -57,6 +57,11 @@ def test_a_quick_run_without_peers(tmp_path: Path) -> None:
     assert [row["batch"] for row in results["scaling"]["batch"]["mlp"]] == [1, 8]
     assert set(results["scaling"]["threads"]["mlp"]) >= {"1"}
     assert [row["operations"] >= 10 for row in results["scaling"]["graph"]] == [True, True]
+    exported = results["export"]["nets"]["mlp"]
+    assert exported["losses"]["session"] == exported["losses"]["library"]
+    assert exported["compile"] > 0
+    assert 10_000 < exported["library"] < 300_000
+    assert set(exported["rounds"]) == {"session", "library"}
     text = (tmp_path / "README.md").read_text()
     assert "| best peer | – |" in text
     for picture in ("nets.png", "kernels.png", "roofline.png", "scaling.png"):

@@ -302,17 +302,21 @@ def test_a_write_waits_for_every_reader_of_the_old_value() -> None:
 
 
 def check_groups(found: tuple[Group, ...]) -> None:
-    """Every node is in one group; groups read only what earlier groups, or nodes before them in theirs, have made."""
-    nodes = [n for g in found for n in g.nodes]
-    assert len(nodes) == len(set(nodes))
-    home = {n: i for i, g in enumerate(found) for n in g.nodes}
+    """Groups read only what earlier groups, or nodes before them in theirs, have made; only cheap nodes are in several."""
+    homes: dict[Any, list[int]] = {}
+    for i, group in enumerate(found):
+        assert len(group.nodes) == len(set(group.nodes))
+        for node in group.nodes:
+            homes.setdefault(node, []).append(i)
+    again = {node for node, places in homes.items() if len(places) > 1}
+    assert all(node.opdef.is_pure or node in found[homes[node][0]].drawn for node in again)
     for i, group in enumerate(found):
         for node in group.nodes:
             stack = [v.op for v in node.data_inputs()]
             while stack:
                 source = stack.pop()
-                if source in home:
-                    assert home[source] < i or (home[source] == i and source.id < node.id)
+                if source in homes:
+                    assert min(homes[source]) < i or (i in homes[source] and source.id < node.id)
                 else:
                     stack += [v.op for v in source.data_inputs()]
 
@@ -343,5 +347,5 @@ def test_mlp_step() -> None:
     assert kinds.count("matmul") == 3 + 2 + 3
     assert kinds.count("rows") == 1
     updates = [kind for kind, types in kernels if "ApplyAdam" in types]
-    assert sorted(updates) == ["matmul"] * 3 + ["reduce"] * 3
-    assert not any(kind == "pointwise" and len(types) > 2 for kind, types in kernels)
+    assert sorted(updates) == ["matmul"] * 3 + ["reduce"] * 2 + ["rows"]
+    assert [types for kind, types in kernels if kind == "pointwise"] == [["Mul", "Mul", "Assign", "Assign"]]

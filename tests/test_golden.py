@@ -5,10 +5,12 @@ The files hold the kernels and the step of each program for one fixed target, so
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import platform
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,16 @@ from tests._c_compiler import compile_c
 from tests._nets import NETS, mlp
 from tests._programs import program_of
 from tests.conftest import GOLDEN
-from tfgraph.runtime.toolchain import OPTIONS, target_options
+from tfgraph.runtime.toolchain import OPTIONS, compiler_of, target_options
 
 pytestmark = pytest.mark.usefixtures("graph")
 
 TARGET = "avx2"
 # targets that compilers of this machine know
 WIDE, NARROW = ("neon", "neon") if platform.machine().lower() in ("aarch64", "arm64") else ("avx512", "sse2")
-COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
+COMPILERS = {name: name for name in ("gcc", "clang") if shutil.which(name)}
+if importlib.util.find_spec("ziglang"):
+    COMPILERS["zig"] = f"{sys.executable} -m ziglang cc"
 STRICT = ("-Wall", "-Wextra", "-Werror")
 
 
@@ -102,7 +106,7 @@ PROGRAMS: dict[str, Callable[[], tuple[Any, Any]]] = {
 
 def reviewed_part(source: str) -> str:
     """The kernels of a program and its `tg_run`, without the prelude."""
-    first = source.index("static void k00_")
+    first = next(re.finditer(r"^(?:static )?void k00_", source, re.MULTILINE)).start()
     start = source.rindex("\n}\n", 0, first) + 3
     end = source.index("void *tg_new_pool(int64_t threads)\n{")
     return source[start:end].strip() + "\n"
@@ -126,8 +130,9 @@ def complaints(compiler: str, source: str, folder: Path, *options: str) -> str:
     """What the compiler says of a source; warnings are errors, and an error fails the test."""
     file = folder / "step.c"
     file.write_text(source)
-    flags = (*OPTIONS, *target_options(), *STRICT, *options)
-    return compile_c(*flags, "-c", "-o", "/dev/null", file, folder=folder, compiler=compiler)
+    found = compiler_of(COMPILERS[compiler])
+    flags = [option for option in OPTIONS if option != "-shared"]
+    return compile_c(*flags, *target_options(found), *STRICT, *options, "-c", "-o", "step.o", file, folder=folder, compiler=found)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -288,4 +293,4 @@ def test_names_that_the_templates_use_themselves(kind: str, tmp_path: Path) -> N
     code = re.sub(r"/\*.*?\*/|//[^\n]*", "", reviewed_part(block_source(kind, ["node"], 1)), flags=re.DOTALL)
     words = sorted({word.lower() for word in IDENTIFIER.findall(code)} - {"node"})
     source = block_source(kind, [word for word in words if is_valid(word)], 1 if kind == "update" else 3)
-    assert complaints(COMPILERS[0], source, tmp_path, "-O0", "-Wshadow") == ""
+    assert complaints(next(iter(COMPILERS)), source, tmp_path, "-O0", "-Wshadow") == ""

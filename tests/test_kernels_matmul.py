@@ -51,6 +51,10 @@ SHAPES = {
     "three rows": MatMulSpec(3, 200, 1100),
     "three columns": MatMulSpec(N, 3, 1100),
     "rows times matrices": MatMulSpec(1, 33, 20, batch=N),
+    "better transposed": MatMulSpec(N, 100, 2100),
+    "better transposed, shared out": MatMulSpec(N, 35, 9000),
+    "last columns as rows": MatMulSpec(480, 100, N),
+    "last columns as rows of whole blocks": MatMulSpec(80, 36, 300),
 }
 
 
@@ -127,6 +131,23 @@ def test_epilogue(columns: int, k: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, np.maximum(product + bias, 0), rtol=0, atol=2e-4 * k)
 
 
+@pytest.mark.parametrize("columns", [200, 100])
+def test_update_in_the_epilogue(columns: int, tmp_path: Path) -> None:
+    """An epilogue that reads as many elements as there are sums; they are fetched while the sums are made."""
+    rows = 2_200_000 // columns // 16 * 16
+    spec = MatMulSpec(rows, columns, N, transpose_a=True)
+    place = f"row * {columns} + column"
+    epilogue = Epilogue((f"const float v1 = bias[{place}] - 0.5f * acc;",), (f"y[{place}] = v1;",))
+    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b", "bias"), "y", "float"), epilogue)
+    assert "__builtin_prefetch(bias + " in emitted.source
+    kernel = compiled(spec, tmp_path, None, epilogue)
+    for batch in (1, 70):
+        a, b, product = operands(spec, batch)
+        before = np.random.default_rng(2).random(product.shape, np.float32)
+        found = kernel.run(batch, [a, b, before], np.zeros(product.shape, np.float32), FOUR_THREADS)
+        np.testing.assert_allclose(found, before - 0.5 * product, rtol=0, atol=2e-4 * batch)
+
+
 def test_shares_of_k_need_scratch() -> None:
     assert matmul.scratch(MatMulSpec(N, 21, 33)).is_empty
     deep = matmul.scratch(MatMulSpec(N, 7, 4096))
@@ -142,7 +163,12 @@ def test_shares_of_k_need_scratch() -> None:
         (MatMulSpec(N, 1, 9000), "N x 9000 x 1, a streams past"),
         (
             MatMulSpec(N, 1024, 3136, transpose_b=True),
-            "N x 3136 x 1024, tile 8 x 48, b packed, a copied, k in blocks of 314",
+            "N x 3136 x 1024, tile 8 x 32, b packed, a copied, k in blocks of 314",
+        ),
+        (MatMulSpec(N, 100, 9216), "N x 9216 x 100, transposed, tile 10 x 32, a packed, k in 8 shares"),
+        (
+            MatMulSpec(9216, 100, N, transpose_a=True),
+            "9216 x N x 100, tile 8 x 32, b as it lies, a copied, last 4 columns as rows, k in blocks of 256",
         ),
     ],
 )
@@ -164,6 +190,8 @@ def test_method(spec: MatMulSpec, method: str) -> None:
         MatMulSpec(1, 5, 20000),
         MatMulSpec(N, 3, 70),
         MatMulSpec(300, 1, N, transpose_a=True),
+        MatMulSpec(N, 100, 2100),
+        MatMulSpec(480, 100, N, transpose_a=True),
     ],
     ids=str,
 )

@@ -53,6 +53,8 @@ CASES = {
     "whole picture": pooling((5, 5, 4), (5, 5), (1, 1)),
     "several blocks": pooling((64, 64, 32), (2, 2), (2, 2), "VALID"),
     "several blocks over the edge": pooling((65, 66, 33), (2, 2), (2, 2)),
+    "several blocks, overlapping": pooling((41, 42, 64), (3, 3), (2, 2)),
+    "several blocks, windows of many rows": pooling((36, 50, 70), (7, 3), (2, 1), "VALID"),
 }
 
 

@@ -14,7 +14,7 @@ from tests.test_kernels_conv2d import DIRECTIONS, OPERANDS, arrays, convolution,
 from tfgraph.codegen.emitted import Epilogue
 from tfgraph.codegen.kinds import conv2d, conv2d_filter, conv2d_sweep, winograd, winograd_filter
 from tfgraph.codegen.kinds.conv2d_window import Conv2DSpec
-from tfgraph.codegen.kinds.winograd_transforms import TAPS, Terms, step_of, transform
+from tfgraph.codegen.kinds.winograd_transforms import POINTS, STEP, Terms, transform
 from tfgraph.codegen.target import TARGETS, host_target
 from tfgraph.shapes import Batch
 
@@ -46,7 +46,11 @@ CASES = {
     "5x5, first layer": convolution((13, 12, 1), (5, 5, 32)),
 }  # fmt: skip
 ERROR = {"float32": 1e-5, "float64": 2e-14}
-"""Of the result's scale: some three times what is found."""
+"""Of the result's scale: some three times what is found. The 8 points of 5 x 5 filters err three times as much."""
+
+
+def allowed(spec: Conv2DSpec) -> float:
+    return ERROR[spec.dtype] * (3 if spec.filter_h == 5 else 1)
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +70,7 @@ def error_of(spec: Conv2DSpec, kernel: Compiled, batch: int) -> float:
 
 
 def check(spec: Conv2DSpec, kernel: Compiled, batch: int) -> None:
-    assert error_of(spec, kernel, batch) < ERROR[spec.dtype]
+    assert error_of(spec, kernel, batch) < allowed(spec)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -80,7 +84,7 @@ def test_convolution(case: str, direction: str, tmp_path: Path) -> None:
         check(spec, kernel, batch)
 
 
-EDGES = [f"{taps}x{taps}, squares over the edge" for taps in TAPS]
+EDGES = [f"{taps}x{taps}, squares over the edge" for taps in POINTS]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -120,7 +124,7 @@ def test_sums_of_a_deep_layer(case: str, direction: str, tmp_path: Path) -> None
     spec = replace(DEEP[case], direction=direction)
     error = error_of(spec, Compiled(emitted(spec), tmp_path), 8)
     print(f"F for {case}, {direction}: largest error {error:.1e} of the result's scale")
-    assert error < ERROR["float32"]
+    assert error < allowed(spec)
 
 
 def matrix(rows: tuple[Terms, ...], columns: int, lines: tuple[tuple[str, Terms], ...]) -> list[list[Fraction]]:
@@ -135,16 +139,15 @@ def matrix(rows: tuple[Terms, ...], columns: int, lines: tuple[tuple[str, Terms]
     return [expand(terms) for terms in rows]
 
 
-@pytest.mark.parametrize("taps", TAPS)
+@pytest.mark.parametrize("taps", POINTS)
 def test_maps_are_exact(taps: int) -> None:
     """With exact numbers the maps compute a correlation, and its transposes, in one dimension."""
-    step = step_of(taps)
     maps = {}
     for role in ("input", "filter", "output", "gradient", "taps"):
         t = transform(role, taps)
         maps[role] = np.array(matrix(t.results, t.inputs, t.lines), object)
     tensor = np.einsum("ap,pb,pc->abc", maps["output"], maps["filter"], maps["input"])
-    for a, b, c in np.ndindex(step, taps, step + taps - 1):
+    for a, b, c in np.ndindex(STEP, taps, STEP + taps - 1):
         assert tensor[a, b, c] == (a + b == c)
     assert (maps["gradient"] == maps["output"].T).all()
     assert (maps["taps"] == maps["filter"].T).all()

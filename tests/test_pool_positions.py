@@ -12,7 +12,7 @@ import tfgraph as tf
 from tests._programs import N, after, evaluate, groups_of, roots_of, types
 from tfgraph.codegen import compile as compiler
 from tfgraph.codegen.compile import STAGES
-from tfgraph.codegen.passes import group_kernels
+from tfgraph.codegen.kinds import epilogues
 from tfgraph.codegen.passes.pool_positions import pool_positions
 from tfgraph.codegen.passes.spread_gradients import spread_gradients
 
@@ -78,7 +78,7 @@ def run_apart(fetches: Any, feeds: dict[Any, np.ndarray], monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         stages = tuple(s for s in STAGES if s not in (pool_positions, spread_gradients))
         patch.setattr(compiler, "STAGES", stages)
-        patch.setattr(group_kernels, "takes_pool", lambda *_: False)
+        patch.setattr(epilogues, "takes_pool", lambda *_: False)
         return run(fetches, feeds)
 
 

@@ -37,14 +37,15 @@ class Context:
     randoms: tuple[Node, ...]
 
     def scribe(self, reserved: Iterable[str] = ()) -> Scribe:
-        return Scribe(self.kernel, self.plan, self.printer, self.tables, self.failures, reserved)
+        return Scribe(self.kernel, self.plan, self.printer, self.tables, self.failures, reserved, self.randoms)
 
 
 def _nest(module: Any) -> Callable[[Context], Written]:
     def write_nest(context: Context) -> Written:
         scribe = context.scribe()
         template, text, launches = module.write(scribe)
-        return Written(insert_prologue(tidy(render(template, k=text)), scribe.prologue()), launches)
+        source = insert_prologue(tidy(render(template, k=text)), scribe.prologue())
+        return Written(source, launches, random=scribe.generators)
 
     return write_nest
 
@@ -61,7 +62,7 @@ def _table() -> Mapping[str, tuple[Callable[[Context], Written], Callable[[Kerne
 
     return {
         "pointwise": (sweep, none),
-        "rows": (_nest(rows), none),
+        "rows": (_nest(rows), lambda kernel: rows.scratch(kernel.group)),
         "reduce": (_nest(reduce), lambda kernel: reduce.scratch(kernel.group)),
         **primitives.TABLE,
     }

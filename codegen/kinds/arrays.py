@@ -17,7 +17,8 @@ from ..render import render, tidy
 from ..scalar import size_text
 from . import Context, Written
 from .pointwise import CHUNK_ELEMENTS
-from .scribe import Scribe, Space, decompose, product_text
+from .scribe import Scribe
+from .spaces import Space, decompose, product_text
 
 TYPICAL_BATCH = 32  # what an unknown batch size counts as where work is cut into chunks
 _ATOM = 15  # the binding strength of names and plain numbers
@@ -26,7 +27,7 @@ _ATOM = 15  # the binding strength of names and plain numbers
 RESERVED = (
     "best", "at", "before", "candidate", "running", "fill", "order", "positions", "index", "first", "last", "left", "right",
     "failed", "value", "to", "from", "pieces", "blocks", "key", "top", "bottom", "row_block", "column_block", "most", "row",
-    "ahead", "byte", "end",
+    "ahead", "byte", "end", "memcpy", "memset",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from ...opdef import Primitive
 from ...shapes import element_count
 from ...windows import windows_2d
 from ..emitted import PLAIN, Emitted, Epilogue, Scratch
-from ..index import access_of
+from ..index import access_of, index_text
 from ..ir import Group, Kernel, Node, Size
 from ..render import words_of
 from ..scalar import c_type, size_text
@@ -19,7 +19,7 @@ from .matmul import MatMulSpec
 from .pointwise import header
 from .pool import PoolSpec
 from .pool_spec import FORMS, pool_sizes, pool_spec
-from .scribe import Scribe, index_text
+from .scribe import Scribe
 
 # names that the text around the templates gives to operands, results and its own variables
 OWN_NAMES = frozenset(
@@ -31,7 +31,8 @@ OWN_NAMES = frozenset(
 TEMPLATES = tuple(
     f"c/{name}.c.j2"
     for name in (
-        "matmul matmul_few matmul_finish conv2d conv2d_filter conv2d_window winograd winograd_filter finish pool take_larger"
+        "matmul matmul_few matmul_finish conv2d conv2d_filter conv2d_pool conv2d_window winograd winograd_filter "
+        "winograd_pool finish pool take_larger"
     ).split()
 )  # fmt: skip
 
@@ -95,7 +96,7 @@ def write_contraction(context: Any, node: Node, operands: tuple[str, ...], resul
     emitted: Emitted = emit(
         context.kernel.name, (*scribe.prologue()[:1], *lines, *scribe.prologue()[1:]), epilogue, header_text(scribe)
     )
-    return Written(emitted.source, emitted.launches, emitted.shared, method=emitted.method)
+    return Written(emitted.source, emitted.launches, emitted.shared, scribe.generators, emitted.method)
 
 
 def header_text(scribe: Scribe) -> str:
@@ -106,12 +107,13 @@ def header_text(scribe: Scribe) -> str:
 def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epilogue:
     """The pointwise nodes fused to a product, as lines over `acc`, `row` and `column`."""
     pool = fused_pool(context.kernel.group)
-    nodes = [n for n in context.kernel.group.nodes if n is not anchor and n is not pool]
+    nodes = [n for n in scribe.nodes if n is not anchor and n is not pool]
     output = anchor.outputs[0]
     columns = size_text(output.dims[-1])
     if not nodes:
         return PLAIN
     scribe.locals[output] = "acc"
+    draws = scribe.draw(f"row * {columns} + strip", output.dims[-1], "column")
     stores = [f"{result}[row * {columns} + column] = acc;"] if output in context.kernel.writes else []
     space = MatrixSpace(context.kernel.group.domain)
     lines: list[str] = []
@@ -119,12 +121,12 @@ def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epil
         lines += scribe.lines_at(node, space, ("row", "column"), scribe.local)  # type: ignore[arg-type]
     # stores that the nodes made stand among the lines, each after its value
     value = "acc" if pool is None else scribe.locals[access_of(pool.inputs[0]).base]
-    return Epilogue(tuple(lines), tuple(stores), value)
+    return Epilogue(tuple(lines), tuple(stores), value, draws)
 
 
 def fused_pool(group: Group) -> Node | None:
     """The pooling that takes the results of the group's convolution, if there is one."""
-    pools = [n for n in group.nodes if isinstance(n.kind, Primitive) and n is not group.anchor]
+    pools = [n for n in group.nodes if isinstance(n.kind, Primitive) and n is not group.anchor and n not in group.drawn]
     return pools[0] if pools else None
 
 

@@ -5,7 +5,8 @@ fused to it; backprop_input reads `w` and `dy` and writes `dx`;
 backprop_filter reads `x` and `dy` and writes `dw`. All use `scratch` where `scratch(spec, target)` is not empty.
 
 $TFGRAPH_CONV chooses the method: `direct` sums over the taps, `winograd` takes Winograd's where there is a kernel for it,
-`auto`, the default, takes it where it is faster. Winograd's rounding error is larger: some 3e-6 of the result's scale.
+`auto`, the default, takes it where it is faster. Winograd's rounding error is larger: some 3e-6 of the result's scale, 1e-5
+with 5 x 5 filters.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ METHODS = ("auto", "direct", "winograd")
 def wanted_method() -> str:
     """$TFGRAPH_CONV, "auto" if it is not set. ValueError if it is none of `METHODS`.
 
-    Winograd's sums err by up to 3e-6 of the output's scale, direct ones by about a fifth of that.
+    Winograd's sums err by up to 3e-6 of the output's scale (5 x 5 filters: 1e-5), direct ones by about a fifth of that.
     """
     name = os.environ.get("TFGRAPH_CONV", "").strip() or "auto"
     if name not in METHODS:
@@ -71,12 +72,19 @@ def writer(spec: Conv2DSpec, target: Target) -> ModuleType:
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target | None = None) -> bool:
     """True if there is a kernel for the convolution with a pooling of its results, or for a gradient of both."""
     target = target or host_target()
-    if spec.is_product or writer(spec, target) not in (conv2d_sweep, conv2d_filter) or overlaps(pool):
+    if spec.is_product or overlaps(pool):
         return False
+    if writer(spec, target) in (winograd, winograd_filter):
+        return winograd.takes_pool(spec, pool, target)
     return spec.direction != "forward" or conv2d_sweep.takes_pool(spec, pool, target)
 
 
 def _pooled_scratch(spec: Conv2DSpec, target: Target, epilogue_is_plain: bool, pool: PoolSpec) -> Scratch:
+    size: Scratch
+    chosen = writer(spec, target)
+    if chosen in (winograd, winograd_filter):
+        size = chosen.scratch(spec, target)
+        return size
     if spec.direction == "backprop_filter":
         return conv2d_filter.scratch(spec, target, epilogue_is_plain, pool)
     return conv2d_sweep.scratch(spec, target, pool)
@@ -116,13 +124,14 @@ def emit(
     is the flat pixel of the output (of dw: the flat tap and input channel), its `column` the channel.
     """
     target = target or host_target()
+    text: Emitted
     if pool is not None:
-        direct = conv2d_filter if spec.direction == "backprop_filter" else conv2d_sweep
-        return direct.emit(spec, name, prologue_lines, epilogue, comment, target, pool)
+        text = writer(spec, target).emit(spec, name, prologue_lines, epilogue, comment, target, pool)
+        return text
     if _is_matmul(spec, epilogue.is_plain):
         product = as_matmul(spec)
         lines = (*prologue_lines, *matmul.operand_lines(spec.dtype, *OPERANDS[spec.direction]))
         written = matmul.emit(product, name, lines, epilogue, comment, target)
         return replace(written, method=f"matrix product {written.method}")
-    text: Emitted = writer(spec, target).emit(spec, name, prologue_lines, epilogue, comment, target)
+    text = writer(spec, target).emit(spec, name, prologue_lines, epilogue, comment, target)
     return text

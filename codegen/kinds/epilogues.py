@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...opdef import Primitive
-from ..ir import Node
-from . import conv2d
-from .contractions import POSITIONED, conv_spec
+from ..ir import Group, Node
+from ..target import host_target
+from . import conv2d, draws, matmul
+from .contractions import POSITIONED, conv_spec, fused_pool, matmul_spec
 from .pool import tiles_input
 from .pool_spec import pool_spec
 
@@ -50,3 +51,17 @@ def takes_pool(node: Node | None, pool: Node) -> bool:
     if node is None or not isinstance(node.kind, Primitive) or node.kind.kernel != "conv2d":
         return False
     return conv2d.takes_pool(conv_spec(node), pool_spec(pool))
+
+
+def drawing_obstacle(group: Group, node: Node) -> str | None:
+    """Why the kernel of `group` cannot make the numbers of the random op `node` itself, or None."""
+    anchor = group.anchor
+    if group.kind in ("pointwise", "rows"):
+        return draws.row_obstacle(group, node)
+    if anchor is None or not takes_epilogue(anchor) or "pool" in group.kind:
+        return f"{group.kind} makes no random numbers"
+    if fused_pool(group) is not None:
+        return "random numbers would be made window by window"
+    if group.kind == "matmul" and matmul.plan(matmul_spec(anchor), host_target()).inner_name != "column":
+        return "the product is made column by column"
+    return draws.row_obstacle(group, node)

@@ -6,14 +6,18 @@ Three ways, chosen from the sizes:
 - At most `FEW_ROWS` rows (or columns, of the transposed product): the other operand streams past once, unpacked.
 - Where the number of rows is the batch size, blocks with fewer rows than a tile go the second way at run time.
 
+Columns that do not fill a vector cost as much as those that do. Where that is a tenth of the work, they are computed as
+rows: all of them if k is long (the product is transposed as a whole), or only the last ones if a's rows lie side by side.
+
 Where outputs are few and k is long, k is cut in shares that are summed apart and added in a fixed order. Nothing here
 depends on the number of threads.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...shapes import Batch
@@ -38,9 +42,15 @@ FEW_COLUMN_BYTES = 4096
 FEWEST_STREAM_BYTES = 1024  # of a row that is added up: shorter pieces of rows come slowly from memory
 WORTH_STREAMING = 512 * 1024  # bytes of the right operand, which then does not stay in the second-level cache
 
+# columns that do not fill a vector
+WASTE = 1.08  # columns of whole vectors for each that there is, from which on something is done about it
+LONG_DEPTH = 2048  # of a product whose results may be stored column by column: 3 cycles each, beside k / 32
+
 # chunks; a smaller one costs more to hand out than it saves
 WANTED_CHUNKS = 8
-CHUNK_OPERATIONS = 1_000_000
+CHUNK_OPERATIONS = 300_000  # two threads take 3.5 us for 100 x 256 x 10, one takes 5.4
+MANY_CHUNKS = 64  # threads share so many evenly
+NEARLY = 1.2  # times the cycles of the best tile
 FEW_CHUNK_OPERATIONS = 250_000  # these wait for memory
 
 
@@ -53,9 +63,23 @@ def _is_few(dim: Any) -> bool:
     return not isinstance(dim, Batch) and dim <= FEW_ROWS
 
 
-def _canonical(spec: MatMulSpec) -> tuple[MatMulSpec, bool]:
+def _waste(dim: Any, element: Element) -> float:
+    """The elements of the vectors that hold a row, for each element of the row."""
+    size = nominal(dim)
+    return element.vectors(size) * element.lanes / size
+
+
+def _is_better_transposed(spec: MatMulSpec, element: Element) -> bool:
+    """The columns waste vectors and the rows do not: 128 x 9216 x 100 takes 560 us instead of 630."""
+    if isinstance(spec.n, Batch) or isinstance(spec.k, Batch) or spec.transpose_b or spec.n <= FEW_ROWS:
+        return False
+    is_long = spec.k >= LONG_DEPTH and nominal(spec.m) >= 2 * element.lanes
+    return is_long and _waste(spec.n, element) >= WASTE * _waste(spec.m, element)
+
+
+def _canonical(spec: MatMulSpec, element: Element) -> tuple[MatMulSpec, bool]:
     """The product with few rows rather than few columns, a vector as a contiguous row; and whether it is transposed."""
-    swapped = _is_few(spec.n) and (isinstance(spec.m, Batch) or spec.m > spec.n)
+    swapped = (_is_few(spec.n) and (isinstance(spec.m, Batch) or spec.m > spec.n)) or _is_better_transposed(spec, element)
     if swapped:
         spec = replace(
             spec, m=spec.n, n=spec.m, transpose_a=not spec.transpose_b, transpose_b=not spec.transpose_a
@@ -67,10 +91,11 @@ def _canonical(spec: MatMulSpec) -> tuple[MatMulSpec, bool]:
     return spec, swapped
 
 
+@functools.cache
 def plan(spec: MatMulSpec, target: Target) -> MatMulPlan:
     """Tile, blocks and shares for a product."""
-    spec, swapped = _canonical(spec)
     element = Element(spec.dtype, target)
+    spec, swapped = _canonical(spec, element)
     is_few = _is_few(spec.m) and (spec.m <= 1 or spec.transpose_b)
     return _plan_few(spec, swapped, element) if is_few else _plan_tiles(spec, swapped, element)
 
@@ -96,32 +121,51 @@ def _plan_tiles(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan
     """Blocks of tiles; the operands of one stay in the second-level cache."""
     m, n, k = nominal(spec.m), nominal(spec.n), nominal(spec.k)
     depth = _block_depth(spec, k, element)
-    tile = _choose_tile(spec, element, min(k, depth))
+    rest = _rest_columns(spec, element)
+    tile, blocks = _choose_tile(spec, element, depth, rest)
     width = tile.vectors * element.lanes
-    narrow = 0 if isinstance(spec.n, Batch) else element.vectors(n) % tile.vectors * element.lanes
-    rows = _part(m, MOST_ROWS, tile.rows)
-    columns = _part(n, MOST_COLUMN_BYTES // element.bytes, width)
-    splits, rows, columns = _spread(spec, tile.rows, width, rows, columns, depth)
-    if splits > 1:
-        depth = _block_depth(spec, math.ceil(k / splits), element)
+    narrow = 0 if isinstance(spec.n, Batch) else element.vectors(n - rest) % tile.vectors * element.lanes
+    if blocks.splits > 1:
+        depth = _block_depth(spec, math.ceil(k / blocks.splits), element)
     pitch_bytes = (m if spec.transpose_a else k) * element.bytes
     varying_pitch = isinstance(spec.k, Batch) and not spec.transpose_a
     gathers = spec.transpose_a and spec.transpose_b  # few rows that are not contiguous, as multiplying needs them
     is_worth_streaming = n * k * element.bytes >= WORTH_STREAMING and tile.rows > 1 and not gathers
     return MatMulPlan(
         spec, swapped, tile, width, narrow,
-        pitch=columns,
-        group_rows=min(tile.rows * max(1, GROUP_ROWS // tile.rows), rows),
-        block_rows=rows, block_columns=columns, block_depth=depth, splits=splits,
+        pitch=blocks.columns,
+        group_rows=min(tile.rows * max(1, GROUP_ROWS // tile.rows), blocks.rows),
+        block_rows=blocks.rows, block_columns=blocks.columns, block_depth=depth, splits=blocks.splits,
         copies_left=varying_pitch or (tile.rows > 1 and pitch_bytes >= PAGE_BYTES),
-        packing=_packing(spec, element, width),
+        packing=_packing(spec, element, width, rest),
         few_depth=FEW_DEPTH_BYTES // element.bytes,
         last_tile=None if divides(tile.rows, spec.m) else Tile(min(LAST_ROWS, tile.rows), tile.vectors),
         may_have_few_rows=isinstance(spec.m, Batch) and is_worth_streaming,
+        may_have_few_columns=swapped and isinstance(spec.n, Batch) and spec.transpose_a and m > FEW_ROWS,
+        rest=rest,
+        rest_tile=_rest_tile(spec, element, rest, blocks.rows),
     )  # fmt: skip
 
 
-def _packing(spec: MatMulSpec, element: Element, width: int) -> str:
+def _rest_columns(spec: MatMulSpec, element: Element) -> int:
+    """How many of the last columns are computed as rows of the transposed product, whose vectors go along a's rows."""
+    if not spec.transpose_a or spec.transpose_b or any(isinstance(dim, Batch) for dim in (spec.m, spec.n)):
+        return 0
+    rest = spec.n % element.lanes
+    fits = element.lanes < spec.n <= MOST_COLUMN_BYTES // element.bytes and spec.m % element.lanes == 0
+    return rest if fits and rest <= element.lanes // 2 and _waste(spec.n, element) >= WASTE else 0
+
+
+def _rest_tile(spec: MatMulSpec, element: Element, rest: int, rows: int) -> Tile | None:
+    """The tile of the last columns: a's rows are its columns, which must come out even."""
+    if not rest:
+        return None
+    fitting = tiles_that_fit(element.target, rest, rows // element.lanes)
+    even = [t.vectors for t in fitting if t.rows == rest and math.gcd(spec.m, rows) % (t.vectors * element.lanes) == 0]
+    return Tile(rest, max(even))
+
+
+def _packing(spec: MatMulSpec, element: Element, width: int, rest: int) -> str:
     """Which panels are packed: "all", all in blocks of "many rows", "incomplete" ones (of necessity) or "" for none.
 
     Where rows of b are close together, tiles read them as fast as packed ones. A page apart, they share cache sets.
@@ -133,7 +177,7 @@ def _packing(spec: MatMulSpec, element: Element, width: int) -> str:
             return "many rows"
         if spec.m > ROWS_WORTH_PACKING:
             return "all"
-    return "" if divides(width, spec.n) else "incomplete"
+    return "" if rest or divides(width, spec.n) else "incomplete"
 
 
 def _part(size: int, most: int, step: int) -> int:
@@ -148,28 +192,48 @@ def _block_depth(spec: MatMulSpec, k: int, element: Element) -> int:
     return _part(k, MOST_DEPTH_BYTES // element.bytes, 1)
 
 
-def _choose_tile(spec: MatMulSpec, element: Element, depth: int) -> Tile:
-    """The tile that covers the output in the fewest cycles, with a narrower one for the last columns."""
-    target, m, vectors = element.target, nominal(spec.m), element.vectors(nominal(spec.n))
+@dataclass(frozen=True)
+class Blocks:
+    """The chunks of a product: shares of k, rows and columns of a block."""
+
+    splits: int
+    rows: int
+    columns: int
+
+
+def _choose_tile(spec: MatMulSpec, element: Element, depth: int, rest: int) -> tuple[Tile, Blocks]:
+    """The tile that covers the output in the fewest cycles, with a narrower one for the last columns, and its blocks.
+
+    Tiles that take nearly as long may give blocks that threads can share more evenly.
+    """
+    target, m, vectors = element.target, nominal(spec.m), element.vectors(nominal(spec.n) - rest)
     lies_across_lines = isinstance(spec.n, Batch) or spec.n * element.bytes % target.vector_bytes != 0
+    steps = min(nominal(spec.k), depth)
 
     def one_tile(tile: Tile) -> float:
         lines = tile.vectors + lies_across_lines
         least = lines * target.vector_bytes / L2_BYTES_PER_CYCLE
-        return tile_cycles(target, tile, depth) + depth * max(0, least - step_cycles(target, tile))
+        return tile_cycles(target, tile, steps) + steps * max(0, least - step_cycles(target, tile))
 
     def cycles(tile: Tile) -> float:
-        panels, rest = divmod(vectors, tile.vectors)
-        row_of_tiles = panels * one_tile(tile) + (one_tile(Tile(tile.rows, rest)) if rest else 0)
+        panels, last = divmod(vectors, tile.vectors)
+        row_of_tiles = panels * one_tile(tile) + (one_tile(Tile(tile.rows, last)) if last else 0)
         last_rows = math.ceil(m % tile.rows / LAST_ROWS) * LAST_ROWS
         return row_of_tiles * (m // tile.rows + 1.2 * last_rows / tile.rows)
 
-    return min(tiles_that_fit(target, min(m, MOST_TILE_ROWS), vectors), key=lambda tile: (cycles(tile), -tile.rows))
+    found = {tile: cycles(tile) for tile in tiles_that_fit(target, min(m, MOST_TILE_ROWS), vectors)}
+    near = [tile for tile in found if found[tile] <= NEARLY * min(found.values())]
+    blocks = {tile: _spread(spec, element, tile, depth, rest) for tile in near}
+    tile = min(near, key=lambda tile: (found[tile] * _idle(spec, blocks[tile]), -tile.rows))
+    return tile, blocks[tile]
 
 
-def _spread(spec: MatMulSpec, tile_rows: int, width: int, rows: int, columns: int, depth: int) -> tuple[int, int, int]:
-    """Shares of k, rows and columns of a block, such that large products have enough chunks for several threads."""
+def _spread(spec: MatMulSpec, element: Element, tile: Tile, depth: int, rest: int) -> Blocks:
+    """Blocks that are not too large, and enough of them for several threads if the product is large."""
     m, n, k, batch = (nominal(d) for d in (spec.m, spec.n, spec.k, spec.batch))
+    width, tile_rows = tile.vectors * element.lanes, math.lcm(tile.rows, element.lanes) if rest else tile.rows
+    rows = _part(m, MOST_ROWS, tile_rows)
+    columns = _part(n, MOST_COLUMN_BYTES // element.bytes, width)
     wanted = max(1, min(WANTED_CHUNKS, 2 * m * n * k * batch // CHUNK_OPERATIONS))
 
     def chunks(splits: int) -> int:
@@ -180,8 +244,27 @@ def _spread(spec: MatMulSpec, tile_rows: int, width: int, rows: int, columns: in
         # a share's sums must stay small beside the operands that it reads
         most = max(1, min(k // (2 * depth), k // (2 * n)))
         splits = min(most, math.ceil(wanted / chunks(1)))
-    while chunks(splits) < wanted and columns // 2 >= max(width, 64):
+    # every block of rows packs its columns of a transposed operand again
+    least_columns = width if spec.transpose_b else max(width, 64)
+    while chunks(splits) < wanted and columns // 2 >= least_columns and not rest:
         columns = width * math.ceil(columns // 2 / width)
     while chunks(splits) < wanted and rows // 2 >= 2 * tile_rows:
         rows = tile_rows * math.ceil(rows // 2 / tile_rows)
-    return splits, rows, columns
+    return Blocks(splits, rows, columns)
+
+
+def _idle(spec: MatMulSpec, blocks: Blocks) -> float:
+    """How much longer two or four threads take (on average) than if the work could be shared evenly."""
+    m, n, batch = (nominal(d) for d in (spec.m, spec.n, spec.batch))
+    rows = [min(blocks.rows, m - first) for first in range(0, m, blocks.rows)]
+    columns = [min(blocks.columns, n - first) for first in range(0, n, blocks.columns)]
+    if len(rows) * len(columns) * blocks.splits * batch > MANY_CHUNKS:
+        return 1.0
+    chunks = [r * c for r in rows for c in columns for _ in range(blocks.splits)] * batch
+    longest = []
+    for threads in (2, 4):
+        busy = [0] * threads
+        for chunk in chunks:
+            busy[busy.index(min(busy))] += chunk
+        longest.append(max(busy) * threads / sum(chunks))
+    return sum(longest) / len(longest)

@@ -16,6 +16,7 @@ from ..scalar import C_TYPES, size_text
 from ..target import Tile
 
 ROWS_WORTH_PACKING = 48
+FEW_COLUMNS = 8  # of a transposed product, which would fill a fraction of a vector
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class MatMulPlan:
     few_depth: int  # of few rows that are multiplied at a time
     last_tile: Tile | None = None  # for the rows that do not fill a tile
     may_have_few_rows: bool = False  # whether a block has a tile's rows is known in a run only
+    may_have_few_columns: bool = False  # the same of a transposed product
+    rest: int = 0  # last columns that are rows of the transposed product
+    rest_tile: Tile | None = None
+
+    few_columns = FEW_COLUMNS
 
     c_type = property(lambda self: C_TYPES[self.spec.dtype])
     left = property(lambda self: "b" if self.swapped else "a")
@@ -115,9 +121,11 @@ class MatMulPlan:
         if self.tile is None:
             parts.append(f"{self.right} streams past")
         else:
+            parts += ["transposed"] if self.swapped else []
             parts.append(f"tile {self.tile.rows} x {self.width}")
             parts.append(f"{self.right} {'as it lies' if self.packing in ('', 'incomplete') else 'packed'}")
             parts += [f"{self.left} copied"] if self.copies_left else []
+            parts += [f"last {self.rest} columns as rows"] if self.rest else []
             parts += [f"k in blocks of {self.block_depth}"] if self.keeps_sums and self.splits == 1 else []
         parts += [f"k in {self.splits} shares"] if self.splits > 1 else []
         return ", ".join(parts)
@@ -205,6 +213,25 @@ class MatMulPlan:
         return self.rows if self.transpose_a else "1"
 
     @property
+    def turned_pitch(self) -> int:
+        """Elements between two of the few columns while they are rows: whole vectors, of whatever target."""
+        return 16 * math.ceil(self.block_rows / 16)
+
+    @property
+    def rest_elements(self) -> int:
+        return self.rest * self.block_rows
+
+    @property
+    def line_elements(self) -> int:
+        return {"float32": 16, "int32": 16}.get(self.spec.dtype, 8)
+
+    @property
+    def rest_rows(self) -> int:
+        """Rows of the product that one tile of the last columns takes."""
+        assert self.rest_tile is not None
+        return self.rest_tile.vectors * self.width // self.tile.vectors
+
+    @property
     def right_pitch(self) -> str:
         return self.depth if self.transpose_b else self.columns
 
@@ -242,17 +269,23 @@ class MatMulPlan:
         return times(quotient(self.columns_here, self.width), self.width)
 
     @property
+    def tiled_columns(self) -> str:
+        """Columns of the block that tiles compute."""
+        return str(int(self.columns_here) - self.rest) if self.rest else self.columns_here
+
+    @property
     def panel_columns(self) -> str:
         """Columns of the panel at `panel` of the block."""
         if divides(self.width, self.spec.n):
             return str(self.width)
         return smaller(minus(self.columns_here, "panel"), self.width)
 
-    def tile_choices(self, tile: str, narrow_tile: str) -> list[tuple[str, str]]:
-        """The tile functions in the order they are tried for a panel, each with a condition."""
+    def tile_choices(self, tile: str, narrow_tile: str) -> list[tuple[str, str, int]]:
+        """The tile functions in the order they are tried for a panel, each with a condition and its columns."""
         if not self.narrow:
-            return [(tile, "")]
-        return [(tile, f" && panel + {self.width} <= {self.columns_here}"), (narrow_tile, "")]
+            return [(tile, "", self.width)]
+        complete = f" && panel + {self.width} <= {self.tiled_columns}"
+        return [(tile, complete, self.width), (narrow_tile, "", self.narrow)]
 
     @property
     def group_end(self) -> str:
@@ -297,6 +330,11 @@ class MatMulPlan:
         return place if place.isidentifier() else f"({place})"
 
     # --- the output
+
+    def output_place(self, row: str, column: str) -> str:
+        """The index in the output of a place of the block, if it is not swapped."""
+        place = plus(times(self.product, self.rows), plus(self.first_row, row))
+        return plus(times(f"({place})", self.columns), plus(self.first_column, column))
 
     outer_name = property(lambda self: "column" if self.swapped else "row")
     inner_name = property(lambda self: "row" if self.swapped else "column")

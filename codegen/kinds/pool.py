@@ -60,6 +60,7 @@ class PoolPlan:
     across: Reach
     block_rows: int
     images_per_chunk: int
+    input_rows: int = 0  # of dx that a chunk makes, from all windows that reach them; 0: chunks are rows of windows
 
     op = property(lambda self: self.spec.op)
     c_type = property(lambda self: C_TYPES[self.spec.dtype])
@@ -69,7 +70,6 @@ class PoolPlan:
     window_h = property(lambda self: self.spec.window_h)
     window_w = property(lambda self: self.spec.window_w)
     row_elements = property(lambda self: self.spec.in_w * self.spec.channels)
-    row_blocks = property(lambda self: math.ceil(self.spec.out_h / self.block_rows))
     is_float = property(lambda self: self.spec.dtype.startswith("float"))
     is_gradient = property(lambda self: "_grad" in self.op)
     has_state = property(lambda self: self.op != "max_grad_at")  # something that is carried from tap to tap
@@ -77,12 +77,39 @@ class PoolPlan:
     stores_y = property(lambda self: "y" in self.spec.results)
     stores_position = property(lambda self: self.op == "max_at" and "position" in self.spec.results)
     assign = property(lambda self: "+=" if overlaps(self.spec) else "=")
-    first_row = property(lambda self: "0" if self.row_blocks == 1 else "first_row")
-    end_row = property(lambda self: str(self.spec.out_h) if self.row_blocks == 1 else "end_row")
-    i_begin = property(lambda self: self.down.first_tap("h"))
-    i_end = property(lambda self: self.down.end_tap("h"))
     j_begin = property(lambda self: self.across.first_tap("q"))
     j_end = property(lambda self: self.across.end_tap("q"))
+
+    @property
+    def row_blocks(self) -> int:
+        """Chunks of a picture."""
+        return math.ceil(self.in_h / self.input_rows) if self.input_rows else math.ceil(self.spec.out_h / self.block_rows)
+
+    @property
+    def first_row(self) -> str:
+        """The chunk's first row of windows."""
+        if self.input_rows:
+            before = plus("first_cleared", self.down.pad - self.window_h + 1)
+            return larger(ceil_quotient(before, self.down.stride), 0)
+        return "0" if self.row_blocks == 1 else "first_row"
+
+    @property
+    def end_row(self) -> str:
+        if self.input_rows:
+            end = plus(quotient(plus("end_cleared", self.down.pad - 1), self.down.stride), 1)
+            return smaller(end, self.spec.out_h)
+        return str(self.spec.out_h) if self.row_blocks == 1 else "end_row"
+
+    @property
+    def i_begin(self) -> str:
+        """The first tap of the windows at h that is inside the picture and the chunk."""
+        first = self.down.first_tap("h")
+        return larger(minus("first_cleared", self.down.place("h", 0)), first) if self.input_rows else first
+
+    @property
+    def i_end(self) -> str:
+        end = self.down.end_tap("h")
+        return smaller(minus("end_cleared", self.down.place("h", 0)), end) if self.input_rows else end
 
     @property
     def image_end(self) -> str:
@@ -96,7 +123,9 @@ class PoolPlan:
 
     @property
     def block_lines(self) -> tuple[str, ...]:
-        """C declarations that find the chunk's image and output rows."""
+        """C declarations that find the chunk's image and rows."""
+        if self.input_rows:
+            return (f"const int64_t image = {quotient('chunk', self.row_blocks)};",)
         return (
             f"const int64_t image = {quotient('chunk', self.row_blocks)};",
             f"const int64_t first_row = {times(remainder('chunk', self.row_blocks), self.block_rows)};",
@@ -139,13 +168,16 @@ class PoolPlan:
     @property
     def is_clipped(self) -> bool:
         """Some windows hang over an edge, so that their bounds are not constants."""
-        return not (self.down.is_inside and self.across.is_inside)
+        return self.input_rows > 0 or not (self.down.is_inside and self.across.is_inside)
 
     @property
     def count(self) -> str:
         """How many elements of the window are inside the picture."""
         if not self.is_clipped:
             return str(self.window_h * self.window_w)
+        if self.input_rows:
+            rows = minus(self.down.end_tap("h"), self.down.first_tap("h"))
+            return f"({self.c_type})({times(rows, '(j_end - j_begin)')})"
         return f"({self.c_type})((i_end - i_begin) * (j_end - j_begin))"
 
     @property
@@ -157,10 +189,14 @@ class PoolPlan:
     @property
     def first_cleared(self) -> str:
         """The first of the input rows that belong to a chunk."""
+        if self.input_rows:
+            return times(remainder("chunk", self.row_blocks), self.input_rows)
         return "0" if self.row_blocks == 1 else larger(self.down.place("first_row", 0), 0)
 
     @property
     def end_cleared(self) -> str:
+        if self.input_rows:
+            return smaller(plus(self.first_cleared, self.input_rows), self.in_h)
         if self.row_blocks == 1:
             return str(self.in_h)
         return f"end_row < {self.spec.out_h} ? {self.down.place('end_row', 0)} : {self.in_h}"
@@ -184,10 +220,14 @@ def plan(spec: PoolSpec) -> PoolPlan:
     across = Reach(spec.out_w, spec.window_w, spec.in_w, spec.stride_w, 1, spec.pad_left)
     row_elements = max(1, spec.in_w * spec.channels * spec.stride_h)
     block = min(spec.out_h, max(1, CHUNK_ELEMENTS // row_elements))
-    if "_grad" in spec.op and overlaps(spec):
-        block = spec.out_h  # the rows of dx would belong to two chunks
+    input_rows = 0
+    if "_grad" in spec.op and spec.window_h > spec.stride_h:
+        # the rows of dx would belong to two chunks of windows; who asks for maxima again, must see whole windows
+        rows = CHUNK_ELEMENTS // max(1, spec.in_w * spec.channels)
+        input_rows = max(rows, spec.window_h) if block < spec.out_h and spec.op != "max_grad" else 0
+        block = spec.out_h
     images = max(1, min(MOST_IMAGES, CHUNK_ELEMENTS // (row_elements * spec.out_h)))
-    return PoolPlan(spec, down, across, block, images)
+    return PoolPlan(spec, down, across, block, images, input_rows if input_rows < spec.in_h else 0)
 
 
 def tiles_input(spec: PoolSpec) -> bool:

@@ -14,11 +14,12 @@ from ...opdef import Reduction
 from ...shapes import Batch, element_count
 from ..emitted import Launch
 from ..index import Axis, access_of
-from ..ir import Buffer, Node, Size, Value
+from ..ir import Node, Size, Value
 from ..scalar import Expr, size_text
 from .folds import Fold, fold_of, lane_fold_of
 from .pointwise import header
-from .scribe import Scribe, Space, decompose, hint_of, product_text
+from .scribe import Scribe, hint_of
+from .spaces import Space, decompose, product_text
 
 PARTS = 64  # enough for 32 threads with two parts each; partial results stay small
 GRAIN = 16384  # elements that are worth a chunk of their own
@@ -88,8 +89,9 @@ class _Reduce:
         self.element_nodes: list[Node] = []
         self.reductions: list[Node] = []
         self.finish_nodes: list[Node] = []
+        self.finish_spaces: dict[Any, Space] = {}
         results: set[Value] = set()
-        for node in self.group.nodes:
+        for node in scribe.nodes:
             if isinstance(node.kind, Reduction):
                 self.reductions.append(node)
                 results.update(node.outputs)
@@ -101,10 +103,6 @@ class _Reduce:
             else:
                 self.finish_nodes.append(node)
                 results.update(node.outputs)
-
-    def reductions_dims(self) -> Any:
-        assert self.group.anchor is not None
-        return self.group.anchor.outputs[0].dims
 
     def write(self) -> tuple[str, ReduceText, tuple[Launch, ...]]:
         self._note()
@@ -172,13 +170,18 @@ class _Reduce:
                 self.space.note(access)
         # partial results and stores are laid out by the kept axes in order: nothing else may reorder them
         self.space.settle()
-        self.finish_space = Space(self.reductions_dims(), (False,) * len(self.reductions_dims()))
         for node in self.reductions:
             if node.outputs[0] in self.scribe.kernel.writes:
-                self.finish_space.note(access_of(node.outputs[0]))
+                self._finish_space(node).note(access_of(node.outputs[0]))
         for node in self.finish_nodes:
-            self.scribe.note_operands(node, self.finish_space, self.members.__contains__)
-        self.finish_space.settle()
+            self.scribe.note_operands(node, self._finish_space(node), self.members.__contains__)
+        for space in self.finish_spaces.values():
+            space.settle()
+
+    def _finish_space(self, node: Node) -> Space:
+        """The results' space in the dimensions of one node: those of size 1 may be elsewhere, or missing."""
+        dims = node.outputs[0].dims
+        return self.finish_spaces.setdefault(dims, Space(dims, (False,) * len(dims)))
 
     def _variables(self, axes: list[Axis], kept_last: bool) -> tuple[list[str], list[str], list[tuple[str, str]]]:
         """The loop variable of each collapsed axis, the lines that find the kept outer ones, the reduced loops."""
@@ -223,19 +226,21 @@ class _Reduce:
 
     def _finish(self) -> tuple[list[str], list[str]]:
         """The lines that turn finished folds into results, for the flat result index `e`."""
-        if not self.finish_space.axes:
-            lines: list[str] = []
-            variables: list[str] = []
-        else:
-            lines, variables = decompose([a.size for a in self.finish_space.axes], "e")
+        lines: list[str] = []
+        variables: dict[Any, list[str]] = {}
+        for i, (dims, space) in enumerate(self.finish_spaces.items()):
+            found, variables[dims] = decompose([a.size for a in space.axes], "e", f"e{i}_") if space.axes else ([], [])
+            lines += found
         text: list[str] = []
         for node in self.reductions:
             value = node.outputs[0]
             name = self.scribe.names.unique(hint_of(node))
             self.scribe.locals[value] = name
-            text += self.scribe.stores(node, self.finish_space, variables)
+            if value in self.scribe.kernel.writes:
+                text += self.scribe.stores(node, self._finish_space(node), variables[value.dims])
         for node in self.finish_nodes:
-            text += self.scribe.lines_at(node, self.finish_space, variables, self.scribe.local)
+            places = variables[node.outputs[0].dims]
+            text += self.scribe.lines_at(node, self._finish_space(node), places, self.scribe.local)
         return lines, text
 
     def _merges(self, folds: list[Fold], results: str) -> tuple[str, ...]:
@@ -250,13 +255,7 @@ class _Reduce:
 
     def _partial(self, folds: list[Fold]) -> tuple[str, ...]:
         """Pointers to the partial results of each fold, one after the other in the scratch memory."""
-        buffer = self.scribe.plan.scratch.get(self.scribe.kernel.index)
-        if buffer is None:
+        if not is_in_parts(self.group.domain, self.axes):
             return ()
-        lines, offset = [], buffer.index
         kept = element_count([d for i, d in enumerate(self.group.domain) if i not in self.axes])
-        for fold in folds:
-            address = Buffer(buffer.storage, offset, buffer.ctype).address()
-            lines.append(f"{fold.ctype} *restrict {fold.name}_parts = ({fold.ctype} *)({address});")
-            offset += PARTS * (-(-kept * fold.dtype.size // 64) * 64)
-        return tuple(lines)
+        return self.scribe.partial_pointers([(f, PARTS * (-(-kept * f.dtype.size // 64) * 64)) for f in folds])

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...opdef import Reduction
-from ...shapes import Batch, element_count
+from ...shapes import element_count
 from ..emitted import Launch
 from ..index import access_of
 from ..ir import Node, Value
 from ..scalar import Expr, c_type, size_text
 from .folds import Fold, fold_of, lane_fold_of
 from .pointwise import CHUNK_ELEMENTS, header
-from .scribe import Scribe, Space, decompose, hint_of
+from .scribe import Scribe, hint_of
+from .spaces import Space, decompose
+from .totals import PARTS, Finish, Totals, scratch, split
 
 SIMD_LENGTH = 16  # shorter rows gain nothing from a vectorised fold
 
@@ -43,8 +45,10 @@ class RowsText:
     inner: str
     decompose: tuple[str, ...]
     decompose_inner: tuple[str, ...]
-    arrays: tuple[str, ...]
+    arrays: tuple[str, ...]  # what a row keeps, random numbers among it
     sweeps: tuple[Sweep, ...]
+    parts: str  # how many parts the rows are cut into where something is made of all rows
+    finishes: tuple[Finish, ...]
 
 
 def write(scribe: Scribe) -> tuple[str, RowsText, tuple[Launch, ...]]:
@@ -64,6 +68,8 @@ class _Rows:
         self.sweep_of: dict[Node, int] = {}
         self.ready: dict[Value, int] = {}  # row value -> the sweep after which it is known
         self.arrays: dict[Value, str] = {}
+        self.nodes, late = split(self.group, scribe.nodes)
+        self.totals = Totals(scribe, late)
 
     def write(self) -> tuple[str, RowsText, tuple[Launch, ...]]:
         self._classify()
@@ -73,6 +79,7 @@ class _Rows:
         inner = [a for a in self.space.axes if a.reduced]
         lines, self.outer_variables = decompose([a.size for a in outer], "i") if outer else ([], [])
         inner_lines, self.inner_variables = decompose([a.size for a in inner], "j") if inner else ([], [])
+        drawn = self.scribe.draw_rows(self.columns)
         sweeps = self._sweeps()
         block = max(1, CHUNK_ELEMENTS // max(1, self.columns * len(sweeps)))
         count = size_text(self.rows)
@@ -85,15 +92,20 @@ class _Rows:
             size_text(self.columns),
             tuple(dict.fromkeys([*lines, *row_lines])),
             tuple(inner_lines),
-            tuple(f"{c_type(v.dtype)} {name}[{self.columns}];" for v, name in self.arrays.items()),
+            (*(f"{c_type(v.dtype)} {name}[{self.columns}];" for v, name in self.arrays.items()), *drawn),
             tuple(sweeps),
+            f"tg_parts({count}, {block}, {PARTS})",
+            self.totals.finishes() if self.totals.over else (),
         )
-        return "shared/rows.j2", text, (Launch(self.scribe.kernel.name, f"tg_chunks({count}, {block})"),)
+        name = self.scribe.kernel.name
+        if not text.finishes:
+            return "shared/rows.j2", text, (Launch(name, f"tg_chunks({count}, {block})"),)
+        return "shared/rows.j2", text, (Launch(f"{name}_parts", text.parts), Launch(name, "1"))
 
     # --- what is per row, and in which sweep ------------------------------------------------------------------------
 
     def _classify(self) -> None:
-        for node in self.group.nodes:
+        for node in self.nodes:
             per_row = isinstance(node.kind, Reduction) or self._of_rows_only(node)
             for value in node.outputs:
                 self.is_row[value] = per_row
@@ -113,7 +125,7 @@ class _Rows:
 
     def _schedule(self) -> None:
         earliest: dict[Node, int] = {}
-        for node in self.group.nodes:
+        for node in self.nodes:
             sweep = 0
             for base in self._inside(node):
                 sweep = max(sweep, self.ready[base] + 1 if self.is_row[base] else earliest[base.op])
@@ -125,16 +137,16 @@ class _Rows:
                 self.ready.update(dict.fromkeys(node.outputs, sweep))
             earliest[node] = sweep
         # elements are computed as late as their first use allows, so that fewer have to be kept
-        for node in reversed(self.group.nodes):
+        for node in reversed(self.nodes):
             users = [
                 self.sweep_of[n]
-                for n in self.group.nodes
+                for n in self.nodes
                 if n in self.sweep_of and not self._is_row_node(n) and any(b.op is node for b in self._inside(n))
             ]
             late = min(users, default=earliest[node])
             fixed = isinstance(node.kind, Reduction) or self._is_row_node(node)
             self.sweep_of[node] = earliest[node] if fixed else max(earliest[node], late)
-        for node in self.group.nodes:
+        for node in self.nodes:
             for base in self._inside(node):
                 if not self.is_row[base] and not self._is_row_node(node) and self.sweep_of[base.op] < self.sweep_of[node]:
                     self.arrays.setdefault(base, "")
@@ -146,7 +158,7 @@ class _Rows:
 
     def _note(self) -> None:
         members = self.is_row.__contains__
-        for node in self.group.nodes:
+        for node in self.nodes:
             if isinstance(node.kind, Reduction):
                 access = access_of(node.inputs[0])
                 if access.base not in self.is_row and not self.scribe.is_inline(access):
@@ -156,6 +168,10 @@ class _Rows:
                 self.scribe.note_operands(node, self._row_space(node.outputs[0].dims), members)
             else:
                 self.scribe.note_operands(node, self.space, members)
+        self.totals.note()
+        for access in (access_of(n.inputs[0]) for n in self.totals.over):
+            if access.base not in self.is_row and not self.scribe.is_inline(access):
+                self.space.note(access)
         self.space.settle()
         for space in self.row_spaces.values():
             space.settle()
@@ -177,7 +193,10 @@ class _Rows:
     # --- text -------------------------------------------------------------------------------------------------------
 
     def _sweeps(self) -> list[Sweep]:
-        count = max([self.sweep_of[n] for n in self.group.nodes] + [0]) + 1
+        for node in self.totals.over:  # where each of them is taken: as soon as there is its operand
+            base = access_of(node.inputs[0]).base
+            self.sweep_of[node] = self.ready.get(base, self.sweep_of.get(base.op, 0))
+        count = max(self.sweep_of.values(), default=0) + 1
         for value in self.arrays:
             self.arrays[value] = self.scribe.names.unique(hint_of(value.op) + "_row")
         return [self._sweep(number) for number in range(count)]
@@ -186,7 +205,7 @@ class _Rows:
         folds: list[Fold] = []
         body: list[str] = []
         after: list[str] = []
-        for node in self.group.nodes:
+        for node in self.nodes:
             if self.sweep_of[node] != number:
                 continue
             if isinstance(node.kind, Reduction):
@@ -198,9 +217,25 @@ class _Rows:
                 after += self.scribe.lines_at(node, space, self._row_variables(space), self.scribe.local)
             else:
                 body += self._element_lines(node, number)
+        for node in self.totals.over:
+            if self.sweep_of[node] == number:
+                self._take(node, folds, body, after)
         clauses = " ".join(f.clause for f in folds)
         vectorise = folds and self.columns >= SIMD_LENGTH and not any("tg_fail" in line for line in body)
         return Sweep(tuple(folds), f"#pragma omp simd {clauses}" if vectorise else "", tuple(body), tuple(after))
+
+    def _take(self, node: Node, folds: list[Fold], body: list[str], after: list[str]) -> None:
+        """Lines that take a row into a result of all rows."""
+        access = access_of(node.inputs[0])
+        value = node.outputs[0]
+        if self.is_row.get(access.base):
+            after.append(self.totals.step(node, Expr(self.scribe.locals[access.base], value.dtype)))
+        elif self.totals.columns(node):
+            operand = self.scribe.local(access.base) or self.scribe.operand(access, self.space, self._variables())
+            body.append(self.totals.step(node, operand))
+        else:
+            body.append(self._fold(node, folds))  # of this row
+            after.append(self.totals.step(node, Expr(self.scribe.locals[value], value.dtype)))
 
     def _element_lines(self, node: Node, number: int) -> list[str]:
         lines = self.scribe.lines_at(node, self.space, self._variables(), lambda v: self._element(v, number))
@@ -231,4 +266,4 @@ class _Rows:
         return [*self.outer_variables, *self.inner_variables]
 
 
-__all__ = ["Batch", "write"]
+__all__ = ["scratch", "write"]

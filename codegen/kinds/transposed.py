@@ -23,7 +23,7 @@ from ..tiles import Element, transpose_function, vector_type
 from . import Context, Written
 from .arrays import TYPICAL_BATCH, scribe_of, times, written
 from .pointwise import CHUNK_ELEMENTS, header
-from .scribe import Space, decompose
+from .spaces import Space, decompose
 
 COPIES = frozenset(("_Copy", "_Snapshot"))
 BLOCK_ROWS, BLOCK_COLUMNS = 64, 128  # a block of float32 is 32 KB on either side: it stays in L2, its pages in the TLB

@@ -1,6 +1,8 @@
 """Convolution forward and the gradient of its input by Winograd's method: sizes for `templates/c/winograd.c.j2`.
 
-The gradient of the input is a convolution of dy with the filters turned by 180 degrees and transposed.
+The gradient of the input is a convolution of dy with the filters turned by 180 degrees and transposed. At the points
+these have other values than the filters themselves, so each sweep transforms its own, once a step: both together take
+less than 1 % of a step of convnet128.
 """
 
 from __future__ import annotations
@@ -11,14 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..c_text import ceil_quotient, plus, quotient, remainder, smaller, times
+from ..c_text import ceil_quotient, minus, plus, quotient, remainder, smaller, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..scalar import size_text
 from ..target import Target, Tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, tile_function
 from .conv2d_window import Conv2DSpec
-from .winograd_transforms import POINTS, TAPS, Squares, common_functions, step_of, transform_function
+from .pool import PoolPlan, PoolSpec, overlaps
+from .pool import plan as pool_plan
+from .winograd_spread import SquareSpread, spread_function
+from .winograd_spread import takes as takes_spread
+from .winograd_transforms import POINTS, STEP, Squares, common_functions, points_of, transform_function
 
 BLOCK_BYTES = 640 * 1024  # of a block's squares and products at all points: less than the second-level cache
 FEWEST_BLOCK_TILES, MOST_BLOCK_TILES = 24, 56  # the filters of deep layers come from afar: each block reads all
@@ -43,13 +49,18 @@ class WinogradPlan:
     columns: int
     turned: bool
     block_tiles: int
+    pool: PoolPlan | None = None  # that the results go through
+    spread: SquareSpread | None = None  # dy is known at the maxima only
 
     c_type = property(lambda self: self.element.c_type)
     alignment = property(lambda self: self.element.target.vector_bytes)
-    step = property(lambda self: step_of(self.taps))
+    step = property(lambda self: STEP)
+    points = property(lambda self: points_of(self.taps))
+    square = property(lambda self: STEP + self.taps - 1)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
     channels = property(lambda self: self.source.channels)
     input_channels = property(lambda self: self.element.vectors(self.channels) * self.element.lanes)
+    source_pointers = property(lambda self: f"position, {self.source.pointer}" if self.spread else self.source.pointer)
     panels = property(lambda self: math.ceil(self.columns / self.width))
     panel = property(lambda self: "0" if self.panels == 1 else "panel")
     tiles = property(lambda self: times(size_text(self.images), self.source.squares))
@@ -58,8 +69,8 @@ class WinogradPlan:
     header_bytes = property(lambda self: HEADER_BYTES)
     input_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.input_channels))
     product_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.width))
-    filter_bytes = property(lambda self: POINTS * self.channels * self.panels * self.width * self.element.bytes)
-    chunk_bytes = property(lambda self: POINTS * (self.input_pitch + self.product_pitch) * self.element.bytes)
+    filter_bytes = property(lambda self: self.points * self.channels * self.panels * self.width * self.element.bytes)
+    chunk_bytes = property(lambda self: self.points * (self.input_pitch + self.product_pitch) * self.element.bytes)
     depth_block = property(lambda self: math.gcd(self.channels, DEPTH_BLOCK))
     depth_blocks = property(lambda self: self.channels // self.depth_block)
     filter_chunks = property(lambda self: self.depth_blocks * self.panels)
@@ -67,7 +78,7 @@ class WinogradPlan:
     @property
     def ahead(self) -> int:
         """How many squares ahead the memory of results is fetched."""
-        return 2 if self.step**2 * self.width * self.element.bytes <= AHEAD_BYTES else 1
+        return 2 if STEP**2 * self.width * self.element.bytes <= AHEAD_BYTES else 1
 
     @property
     def panel_columns(self) -> str:
@@ -79,7 +90,7 @@ class WinogradPlan:
     @property
     def right_panel(self) -> str:
         """Where the panel's filters begin."""
-        return times(self.panel, POINTS * self.channels)
+        return times(self.panel, self.points * self.channels)
 
     @property
     def filter_lines(self) -> tuple[str, ...]:
@@ -96,11 +107,71 @@ class WinogradPlan:
     @property
     def rows_here(self) -> str:
         """Output rows of the square at h."""
-        return str(self.step) if self.out_h % self.step == 0 else smaller(f"{self.out_h} - h", self.step)
+        return str(STEP) if self.out_h % STEP == 0 else smaller(f"{self.out_h} - h", STEP)
 
     @property
     def columns_here(self) -> str:
-        return str(self.step) if self.out_w % self.step == 0 else smaller(f"{self.out_w} - q", self.step)
+        """Its output columns."""
+        return str(STEP) if self.out_w % STEP == 0 else smaller(f"{self.out_w} - q", STEP)
+
+    # --- a fused pooling, as `templates/c/conv2d_pool.c.j2` asks for it ---
+
+    windows_down = property(lambda self: STEP // self.pool.spec.stride_h)
+    windows_across = property(lambda self: STEP // self.pool.spec.stride_w)
+    tap_of_lines = property(lambda self: plus(times("i", STEP * self.width), times("j", self.width)))
+    panel_column = property(lambda self: plus(self.panel, "c"))
+
+    @property
+    def end_window_down(self) -> str:
+        assert self.pool is not None
+        return self._end_window("here.down", self.source.down, self.windows_down, self.pool.spec.out_h)
+
+    @property
+    def end_window_across(self) -> str:
+        assert self.pool is not None
+        return self._end_window("here.across", self.source.across, self.windows_across, self.pool.spec.out_w)
+
+    def _end_window(self, square: str, squares: int, windows: int, count: int) -> str:
+        """One more than the last of a square's windows along an axis that has `count`; the last squares may have fewer."""
+        end = times(f"({square} + 1)", windows)
+        return end if squares * windows == count else smaller(end, count)
+
+    @property
+    def corner(self) -> str:
+        """Where a window's sums begin."""
+        assert self.pool is not None
+        down = minus(times("down", self.pool.spec.stride_h), "h")
+        across = minus(times("across", self.pool.spec.stride_w), "q")
+        return times(plus(times(down, STEP), across), self.width)
+
+    @property
+    def pooled_place(self) -> str:
+        """The index of a window's first maximum in the panel."""
+        assert self.pool is not None
+        row = plus(times("here.image", self.pool.spec.out_h), "down")
+        return plus(times(plus(times(row, self.pool.spec.out_w), "across"), self.columns), self.panel)
+
+    @property
+    def next_pooled_place(self) -> str:
+        """The index of the panel's maximum in a later square's first window."""
+        assert self.pool is not None
+        row = plus(times("later.image", self.pool.spec.out_h), times("later.down", self.windows_down))
+        across = times("later.across", self.windows_across)
+        return plus(times(plus(times(row, self.pool.spec.out_w), across), self.columns), self.panel)
+
+    @property
+    def pooled_streams(self) -> tuple[tuple[str, int], ...]:
+        """The arrays that a pooling writes, and the bytes of their elements."""
+        assert self.pool is not None
+        values = (("y", self.element.bytes),) if self.pool.stores_y else ()
+        return (*values, ("position", 1)) if self.pool.stores_position else values
+
+    @property
+    def row_of_tap(self) -> str:
+        """The flat pixel of the convolution's result at tap (i, j) of a window."""
+        assert self.pool is not None
+        row = plus(times("here.image", self.out_h), self.pool.down.place("down", "i"))
+        return plus(times(row, self.out_w), self.pool.across.place("across", "j"))
 
 
 def point_pitch(element: Element, elements: int) -> int:
@@ -115,10 +186,21 @@ def supports(spec: Conv2DSpec) -> bool:
     return (
         spec.dtype in ("float32", "float64")
         and spec.filter_h == spec.filter_w
-        and spec.filter_h in TAPS
+        and spec.filter_h in POINTS
         and spec.stride_h == spec.stride_w == spec.dilation_h == spec.dilation_w == 1
         and min(spec.in_c, spec.out_c, spec.in_h, spec.in_w, spec.out_h, spec.out_w) > 0
     )
+
+
+def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target) -> bool:
+    """There is a kernel for the convolution with this pooling of its results, or for a gradient of both.
+
+    No window may lie in two squares.
+    """
+    if spec.direction != "forward":
+        return takes_spread(pool, Element(spec.dtype, target))
+    divides = STEP % pool.stride_h == 0 and STEP % pool.stride_w == 0
+    return divides and not overlaps(pool) and pool.pad_top == 0 and pool.pad_left == 0
 
 
 def whole_tile(target: Target, vectors: int, steps: int) -> Tile:
@@ -131,23 +213,29 @@ def whole_tile(target: Target, vectors: int, steps: int) -> Tile:
     return min((tile for tile in tiles_that_fit(target, 28, vectors) if vectors % tile.vectors == 0), key=cost)
 
 
-def plan(spec: Conv2DSpec, target: Target) -> WinogradPlan:
-    """Tile and block."""
+def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> WinogradPlan:
+    """Tile and block. A `pool` takes the results of a forward convolution; dy of a gradient is known at its windows only."""
     element = Element(spec.dtype, target)
-    taps, step = spec.filter_h, step_of(spec.filter_h)
+    taps = spec.filter_h
     turned = spec.direction == "backprop_input"
     channels, columns = (spec.out_c, spec.in_c) if turned else (spec.in_c, spec.out_c)
     tile = whole_tile(target, element.vectors(columns), channels)
     width = tile.vectors * element.lanes
-    per_tile = POINTS * (channels + width) * element.bytes
+    per_tile = points_of(taps) * (channels + width) * element.bytes
     wanted = min(MOST_BLOCK_TILES, max(FEWEST_BLOCK_TILES, BLOCK_BYTES // per_tile))
     block = max(1, wanted // tile.rows) * tile.rows
     if turned:
         pads = (taps - 1 - spec.pad_top, taps - 1 - spec.pad_left)
-        source = Squares("dy", spec.out_h, spec.out_w, channels, step, spec.in_h, spec.in_w, *pads)
-        return WinogradPlan(element, tile, taps, spec.images, source, spec.in_h, spec.in_w, columns, turned, block)
-    source = Squares("x", spec.in_h, spec.in_w, channels, step, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
-    return WinogradPlan(element, tile, taps, spec.images, source, spec.out_h, spec.out_w, columns, turned, block)
+        source = Squares("dy", spec.out_h, spec.out_w, channels, spec.in_h, spec.in_w, *pads)
+        spread = SquareSpread(pool, STEP + taps - 1, pads) if pool else None
+        return WinogradPlan(
+            element, tile, taps, spec.images, source, spec.in_h, spec.in_w, columns, turned, block, None, spread
+        )
+    source = Squares("x", spec.in_h, spec.in_w, channels, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
+    pooling = pool_plan(pool) if pool else None
+    return WinogradPlan(
+        element, tile, taps, spec.images, source, spec.out_h, spec.out_w, columns, turned, block, pooling
+    )
 
 
 def streams(epilogue: Epilogue, columns: int) -> tuple[tuple[str, str], ...]:
@@ -168,18 +256,23 @@ def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
 
 
 def emit(
-    spec: Conv2DSpec, name: str, prologue_lines: Sequence[str], epilogue: Epilogue, comment: str, target: Target
-) -> Emitted:
-    """The C of a forward convolution or of the gradient of its input."""
-    p = plan(spec, target)
+    spec: Conv2DSpec, name: str, prologue_lines: Sequence[str], epilogue: Epilogue, comment: str, target: Target,
+    pool: PoolSpec | None = None,
+) -> Emitted:  # fmt: skip
+    """The C of a forward convolution or of the gradient of its input, with or without pooling."""
+    p = plan(spec, target, pool)
     result = "dx" if p.turned else "y"
-    if epilogue.is_plain:
+    if epilogue.is_plain and not p.pool:
         epilogue = Epilogue(stores=(f"{result}[{plus(times('row', p.columns), 'column')}] = acc;",))
     functions = {role: transform_function(p.element, role, p.taps) for role in ("filter", "input", "output")}
     functions["tile"] = tile_function(p.element, p.tile, p.input_channels)
     fetched = streams(epilogue, p.columns)
-    shared: list[Shared] = [*common_functions(p.element), *functions.values()]
-    if fetched:
+    shared: list[Shared] = [*common_functions(p.element)]
+    if p.spread:
+        *types, functions["input"] = spread_function(p.element, "input", p.taps, p.spread)
+        shared += types
+    shared += functions.values()
+    if fetched or p.pool:
         shared.append(Shared("tg_fetch", render("c/winograd_fetch.c.j2")))
     names = {role: function.name for role, function in functions.items()}
     if p.turned or p.columns % p.width:
@@ -189,8 +282,10 @@ def emit(
     text = render(
         "c/winograd.c.j2", p=p, name=name, comment=comment, epilogue=epilogue,
         functions={"pack": "", **names}, streams=fetched,
+        words=frozenset(re.findall(r"\w+", " ".join(epilogue.lines))),
     )  # fmt: skip
     launches = (Launch(f"{name}_filters", str(p.filter_chunks)), Launch(name, str(CHUNKS)))
-    kind = f"Winograd F({p.step}x{p.step},{p.taps}x{p.taps})"
-    method = f"{kind}, tile {p.tile.rows} x {p.width}, blocks of {p.block_tiles} squares"
+    kind = f"Winograd F({STEP}x{STEP},{p.taps}x{p.taps})"
+    pooled = ["max pooling"] if p.pool else ["dy spread from its maxima"] if p.spread else []
+    method = ", ".join([kind, f"tile {p.tile.rows} x {p.width}", f"blocks of {p.block_tiles} squares", *pooled])
     return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target), tuple(shared), method)

@@ -15,8 +15,10 @@ from ..scalar import size_text
 from ..target import NOMINAL_BATCH, Target, Tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, tile_function
 from .conv2d_window import Conv2DSpec
+from .pool import PoolSpec
 from .winograd import CHUNKS, HEADER_BYTES, point_pitch
-from .winograd_transforms import POINTS, Squares, common_functions, step_of, transform_function
+from .winograd_spread import SquareSpread, spread_function
+from .winograd_transforms import STEP, Squares, common_functions, points_of, transform_function
 
 BLOCK_TILES = 56  # each block passes over all sums, which come from afar in deep layers
 BLOCK_COLUMNS = 128
@@ -38,8 +40,11 @@ class WinogradFilterPlan:
     gradient: Squares
     block_columns: int
     shares: int
+    spread: SquareSpread | None = None  # dy is known at the maxima only
 
     c_type = property(lambda self: self.element.c_type)
+    points = property(lambda self: points_of(self.taps))
+    square = property(lambda self: STEP + self.taps - 1)
     alignment = property(lambda self: self.element.target.vector_bytes)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
     channels = property(lambda self: self.source.channels)
@@ -55,9 +60,9 @@ class WinogradFilterPlan:
     share = property(lambda self: quotient("task", self.column_blocks) if self.shares > 1 else "0")
     input_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.input_channels))
     gradient_pitch = property(lambda self: point_pitch(self.element, self.block_tiles * self.block_columns))
-    sums_elements = property(lambda self: POINTS * self.channels * self.block_columns)
+    sums_elements = property(lambda self: self.points * self.channels * self.block_columns)
     sums_bytes = property(lambda self: self.tasks * self.sums_elements * self.element.bytes)
-    chunk_bytes = property(lambda self: POINTS * (self.input_pitch + self.gradient_pitch) * self.element.bytes)
+    chunk_bytes = property(lambda self: self.points * (self.input_pitch + self.gradient_pitch) * self.element.bytes)
     last_rows = property(lambda self: self.channels % self.tile.rows)
     whole_rows = property(lambda self: self.channels - self.last_rows)
     total_depth = property(lambda self: math.gcd(self.channels, TOTAL_DEPTH))
@@ -72,7 +77,8 @@ class WinogradFilterPlan:
 
     @property
     def first_gradient(self) -> str:
-        return self.gradient.pointer if self.column_blocks == 1 else f"{self.gradient.pointer} + first_column"
+        pointers = ("position", self.gradient.pointer) if self.spread else (self.gradient.pointer,)
+        return ", ".join(pointer if self.column_blocks == 1 else f"{pointer} + first_column" for pointer in pointers)
 
     @property
     def columns_here(self) -> str:
@@ -109,18 +115,17 @@ def _tile(target: Target, rows: int, vectors: int, steps: int) -> Tile:
     return min(fitting, key=cost)
 
 
-def plan(spec: Conv2DSpec, target: Target) -> WinogradFilterPlan:
-    """Tile, block and shares."""
+def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> WinogradFilterPlan:
+    """Tile, block and shares. With a `pool`, dy is known at its windows only."""
     element = Element(spec.dtype, target)
-    step = step_of(spec.filter_h)
-    grid = (step, spec.out_h, spec.out_w)
-    source = Squares("x", spec.in_h, spec.in_w, spec.in_c, *grid, spec.pad_top, spec.pad_left)
-    gradient = Squares("dy", spec.out_h, spec.out_w, spec.out_c, *grid)
+    source = Squares("x", spec.in_h, spec.in_w, spec.in_c, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
+    gradient = Squares("dy", spec.out_h, spec.out_w, spec.out_c, spec.out_h, spec.out_w)
     vectors = element.vectors(spec.out_c)
     tile = _tile(target, spec.in_c, vectors, BLOCK_TILES)
     counts = range(tile.vectors, max(tile.vectors, min(BLOCK_COLUMNS // element.lanes, vectors)) + 1, tile.vectors)
     columns = max(count for count in counts if vectors % count == 0) * element.lanes
-    one = WinogradFilterPlan(element, tile, spec.filter_h, spec.images, source, gradient, columns, 1)
+    spread = SquareSpread(pool, STEP, (0, 0)) if pool else None
+    one = WinogradFilterPlan(element, tile, spec.filter_h, spec.images, source, gradient, columns, 1, spread)
     pictures = spec.images.per * NOMINAL_BATCH if isinstance(spec.images, Batch) else int(spec.images)
     blocks = math.ceil(pictures * source.squares / BLOCK_TILES)
     fitting = min(MOST_SHARES, SHARES_BYTES // (one.column_blocks * one.sums_elements * element.bytes), blocks)
@@ -136,10 +141,11 @@ def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
 
 
 def emit(
-    spec: Conv2DSpec, name: str, prologue_lines: Sequence[str], epilogue: Epilogue, comment: str, target: Target
-) -> Emitted:
+    spec: Conv2DSpec, name: str, prologue_lines: Sequence[str], epilogue: Epilogue, comment: str, target: Target,
+    pool: PoolSpec | None = None,
+) -> Emitted:  # fmt: skip
     """The C of the gradient of filters."""
-    p = plan(spec, target)
+    p = plan(spec, target, pool)
     if epilogue.is_plain:
         epilogue = Epilogue(stores=(f"dw[{plus(times('row', p.columns), 'column')}] = acc;",))
     functions = {role: transform_function(p.element, role, p.taps) for role in ("input", "gradient", "taps")}
@@ -147,12 +153,16 @@ def emit(
         functions["tile"] = tile_function(p.element, p.tile, 1)
     if p.last_rows:
         functions["last_tile"] = tile_function(p.element, Tile(p.last_rows, p.tile.vectors), 1)
+    shared = list(common_functions(p.element))
+    if p.spread:
+        *types, functions["gradient"] = spread_function(p.element, "gradient", p.taps, p.spread)
+        shared += types
+    shared += functions.values()
     names = {role: function.name for role, function in functions.items()}
     text = render("c/winograd_filter.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, functions=names)
-    shared = (*common_functions(p.element), *functions.values())
     totals = Launch(f"{name}_total", str(p.channels // p.total_depth))
     launches = (Launch(f"{name}_start", "1"), Launch(name, str(p.chunks)), totals)
-    step = p.source.step
     shares = f"{p.shares} share{'s' if p.shares > 1 else ''} of the squares"
-    method = f"Winograd F({p.taps}x{p.taps},{step}x{step}), tile {p.tile.rows} x {p.width}, {shares}"
-    return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target), shared, method)
+    method = f"Winograd F({p.taps}x{p.taps},{STEP}x{STEP}), tile {p.tile.rows} x {p.width}, {shares}"
+    method += ", dy spread from its maxima" if p.spread else ""
+    return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target), tuple(shared), method)

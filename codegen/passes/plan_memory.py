@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...opdef import Update
 from ...shapes import Batch, element_count
 from ..index import access_of
 from ..ir import Buffer, Group, Kernel, Node, Plan, Roots, Size, Value
 from ..scalar import c_type
+from .place_buffers import Request, place_buffers
 from .place_copies import variable_of
 
 ALIGNMENT = 64
@@ -31,7 +31,8 @@ class Tables:
 
 def external_values(groups: Sequence[Group], roots: Roots) -> list[tuple[tuple[Value, ...], tuple[Value, ...]]]:
     """Per group: the materialised values it reads from memory, and those it must write there."""
-    home = {value: i for i, group in enumerate(groups) for node in group.nodes for value in node.outputs}
+    # a group may compute for itself what another one stores
+    made = [{value for node in group.nodes for value in node.outputs} for group in groups]
     reads: list[dict[Value, None]] = [{} for _ in groups]
     used_outside: set[Value] = set(roots.fetches)
     for i, group in enumerate(groups):
@@ -40,7 +41,7 @@ def external_values(groups: Sequence[Group], roots: Roots) -> list[tuple[tuple[V
                 if value.dtype.is_ref:
                     continue
                 base = access_of(value).base
-                if home.get(base) != i:
+                if base not in made[i]:
                     reads[i][base] = None
                     used_outside.add(base)
     result = []
@@ -74,8 +75,15 @@ def tables(groups: Sequence[Group]) -> Tables:
     return Tables(tuple(variables), tuple(constants))
 
 
-def plan_memory(kernels: Sequence[Kernel], roots: Roots, known: Tables, scratch: Mapping[int, Size]) -> Plan:
-    """The buffer of every value that any kernel reads or writes."""
+def plan_memory(
+    kernels: Sequence[Kernel],
+    roots: Roots,
+    known: Tables,
+    scratch: Mapping[int, Size],
+    runs: Sequence[tuple[int, int]] = (),
+) -> Plan:
+    """The buffer of every value that any kernel reads or writes. Kernels of one of the `runs` (first, last) may run at the
+    same time."""
     buffers: dict[Value, Buffer] = {}
     for i, value in enumerate(roots.fetches):
         buffers[value] = Buffer("fetch", i, c_type(value.dtype))
@@ -90,17 +98,23 @@ def plan_memory(kernels: Sequence[Kernel], roots: Roots, known: Tables, scratch:
                 given = _given(value, known)
                 if given is not None:
                     buffers[value] = given
-    requests: list[_Request] = []
-    for value, (start, end) in intervals.items():
-        if value not in buffers:
-            requests.append(_Request(value, _bytes(value), start, end))
-    for index, size in scratch.items():
-        if size.per_batch or size.fixed:
-            requests.append(_Request(index, size, index, index))
-    batch, batch_bytes = _place([r for r in requests if r.size.per_batch], lambda r: r.size.per_batch)
-    fixed, fixed_bytes = _place([r for r in requests if not r.size.per_batch], lambda r: r.size.fixed)
+    batch: list[Request] = []
+    fixed: list[Request] = []
+    needs = [(v, _bytes(v), start, end) for v, (start, end) in intervals.items() if v not in buffers]
+    needs += [(i, size, i, i) for i, size in scratch.items() if size.per_batch or size.fixed]
+    together = {i: run for run in runs for i in range(run[0], run[1] + 1)}
+    for owner, size, first, last in needs:
+        start, end = together.get(first, (first, first))[0], together.get(last, (last, last))[1]
+        if size.per_batch:
+            # a fixed part is charged once per sample: its place must do for one sample as for many
+            request = Request(owner, _aligned(size.per_batch + size.fixed), start, end, loose=size.fixed > 0)
+            batch.append(request)
+        else:
+            fixed.append(Request(owner, _aligned(size.fixed), start, end))
+    batch_offsets, batch_bytes = place_buffers(batch)
+    fixed_offsets, fixed_bytes = place_buffers(fixed)
     scratches: dict[int, Buffer] = {}
-    for storage, offsets in (("batch", batch), ("fixed", fixed)):
+    for storage, offsets in (("batch", batch_offsets), ("fixed", fixed_offsets)):
         for request, offset in offsets.items():
             if isinstance(request.owner, int):
                 scratches[request.owner] = Buffer(storage, offset, "char")
@@ -121,16 +135,6 @@ def _given(value: Value, known: Tables) -> Buffer | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """Memory for one value (or the scratch of one kernel) from kernel `start` to kernel `end`."""
-
-    owner: Any
-    size: Size
-    start: int
-    end: int
-
-
 def _bytes(value: Value) -> Size:
     count = element_count(value.dims)
     item = value.dtype.size
@@ -141,26 +145,3 @@ def _bytes(value: Value) -> Size:
 
 def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def _place(requests: Sequence[_Request], size_of: Any) -> tuple[dict[_Request, int], int]:
-    """Offsets such that requests alive at the same time do not overlap: largest first, each as low as it fits.
-
-    Requests that hold both a per-sample and a fixed part live in the batch arena with the fixed part charged per sample.
-    """
-    placed: list[tuple[int, int, _Request]] = []  # offset, end, request; sorted by offset
-    offsets: dict[_Request, int] = {}
-    total = 0
-    for request in sorted(requests, key=lambda r: (-_aligned(size_of(r)), r.start)):
-        size = _aligned(size_of(request) + (request.size.fixed if request.size.per_batch else 0))
-        offset = 0
-        for start, end, other in placed:
-            if other.start <= request.end and request.start <= other.end:
-                if offset + size <= start:
-                    break
-                offset = max(offset, end)
-        offsets[request] = offset
-        total = max(total, offset + size)
-        placed.append((offset, offset + size, request))
-        placed.sort(key=lambda p: p[0])
-    return offsets, total

@@ -89,7 +89,7 @@ def same_shape_view(node: Node) -> Value | None:
 def reshape_twice(node: Node) -> Value | None:
     """reshape(reshape(x, a), b)  ->  reshape(x, b)"""
     inner = node.inputs[0].op
-    if inner.type not in _RESHAPES or node.type not in _RESHAPES:
+    if inner.type not in RESHAPES or node.type not in RESHAPES:
         return None
     source = inner.inputs[0]
     if source.dims == node.outputs[0].dims:
@@ -148,7 +148,7 @@ def dims_constant(dims: Sequence[Any]) -> Value:
     return active_builder().constant(array, int32)
 
 
-_RESHAPES = ("Reshape", "Squeeze", "ExpandDims")
+RESHAPES = ("Reshape", "Squeeze", "ExpandDims")
 EVERY_NODE: tuple[Any, ...] = ()
 RULES: dict[str, tuple[Any, ...]] = {
     "Mul": (multiply_by_one,),

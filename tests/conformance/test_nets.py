@@ -158,7 +158,7 @@ FULL_SIZE = {
     "convnet128": Net(convnet128, shapes, 32, rate=3e-6),
 }
 SMALL = {
-    "lenet": Net(lenet, noise(12, 12, 1), 9, rate=1e-4),
+    "lenet": Net(lenet, noise(12, 12, 1), 9, rate=8e-5),
     "kp1": Net(kp1, noise(9216, numbers=30), 16),
     "kpcnn": Net(kpcnn, noise(24, 24, 1, numbers=30), 16),
     "convnet128": Net(convnet128, noise(32, 32, 3), 8, rate=1e-5),

@@ -32,34 +32,23 @@ static void k00_applyadam(const tg_step *s, int64_t chunk)
 }
 
 /*
- * Adam/mul -> Adam/Assign
+ * Adam/mul -> Adam/mul_1 -> Adam/Assign -> Adam/Assign_1
  * pointwise, float32 []
  */
 static void k01_mul_assign(const tg_step *s, int64_t chunk)
 {
     float *restrict beta1_power = (float *)(s->variables[3]);
     const float *restrict beta1 = (const float *)(s->constants[1]);
-    const float beta1_1 = beta1[0];
-    (void)chunk;
-    {
-        const float mul = beta1_power[0] * beta1_1; /* Adam/mul */
-        const float new_beta1_power = mul; /* Adam/Assign */
-        beta1_power[0] = new_beta1_power;
-    }
-}
-
-/*
- * Adam/mul_1 -> Adam/Assign_1
- * pointwise, float32 []
- */
-static void k02_mul_assign(const tg_step *s, int64_t chunk)
-{
     float *restrict beta2_power = (float *)(s->variables[4]);
     const float *restrict beta2 = (const float *)(s->constants[2]);
+    const float beta1_1 = beta1[0];
     const float beta2_1 = beta2[0];
     (void)chunk;
     {
+        const float mul = beta1_power[0] * beta1_1; /* Adam/mul */
         const float mul_1 = beta2_power[0] * beta2_1; /* Adam/mul_1 */
+        const float new_beta1_power = mul; /* Adam/Assign */
+        beta1_power[0] = new_beta1_power;
         const float new_beta2_power = mul_1; /* Adam/Assign_1 */
         beta2_power[0] = new_beta2_power;
     }
@@ -83,6 +72,5 @@ int64_t tg_run(tg_step *s, int64_t first, int64_t last)
     s->failed = 0;
     TG_KERNEL(0, k00_applyadam, tg_chunks(210, 16384))
     TG_KERNEL(1, k01_mul_assign, tg_chunks(1, 16384))
-    TG_KERNEL(2, k02_mul_assign, tg_chunks(1, 16384))
     return s->failed;
 }

@@ -42,6 +42,7 @@ static void k00_conv2d_add_relu_maxpool(const tg_step *s, int64_t chunk)
                     #pragma GCC unroll 2
                     for (int64_t j = 0; j < 2; ++j) {
                         #pragma GCC ivdep
+                        #pragma GCC unroll 1
                         for (int64_t c = 0; c < 16; ++c) {
                             const int64_t column = c;
                             const float acc = corner[i * 192 + j * 16 + c];
@@ -51,6 +52,7 @@ static void k00_conv2d_add_relu_maxpool(const tg_step *s, int64_t chunk)
                         }
                     }
                 #pragma GCC ivdep
+                #pragma GCC unroll 1
                 for (int64_t c = 0; c < 16; ++c) {
                     float best = values[c];
                     #pragma GCC unroll 4

@@ -43,6 +43,7 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
                     #pragma GCC unroll 2
                     for (int64_t j = 0; j < 2; ++j) {
                         #pragma GCC ivdep
+                        #pragma GCC unroll 1
                         for (int64_t c = 0; c < 16; ++c) {
                             const int64_t column = c;
                             const float acc = corner[i * 192 + j * 16 + c];
@@ -53,6 +54,7 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
                     }
                 uint32_t places[16];
                 #pragma GCC ivdep
+                #pragma GCC unroll 1
                 for (int64_t c = 0; c < 16; ++c) {
                     float best = values[c];
                     uint32_t place = 0;

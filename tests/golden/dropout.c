@@ -1,56 +1,28 @@
 /*
- * sub -> dropout/Sub
- * pointwise, float32 []
- */
-static void k00_sub(const tg_step *s, int64_t chunk)
-{
-    const float *restrict keep = (const float *)(s->feeds[1]);
-    float *restrict sub_out = (float *)(s->fixed + 0);
-    float *restrict sub_out_1 = (float *)(s->fixed + 64);
-    const float keep_1 = keep[0];
-    (void)chunk;
-    {
-        const float sub = 1.0f - keep_1; /* sub */
-        sub_out[0] = sub;
-        const float sub_1 = 1.0f - sub; /* dropout/Sub */
-        sub_out_1[0] = sub_1;
-    }
-}
-
-/*
- * dropout/random_uniform/RandomUniform
- * random, float32 [N, 20]
- */
-static void k01_random(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    float *restrict randomuniform_out = (float *)(s->batch + 0 * N);
-    const tg_seeds key = {s->random[0], s->random[1]};
-    const int64_t first = chunk * 4096;
-    const int64_t last = tg_least(first + 4096, 20 * N);
-    tg_uniform_f32(randomuniform_out, first, last, key, s->random[2]);
-}
-
-/*
- * dropout/RealDiv -> dropout/GreaterEqual -> dropout/SelectV2
+ * sub -> dropout/Sub -> dropout/RealDiv -> dropout/random_uniform/RandomUniform -> dropout/GreaterEqual -> dropo
+ * ut/SelectV2
  * pointwise, float32 [N, 20]
  */
-static void k02_realdiv_greaterequal_selectv2(const tg_step *s, int64_t chunk)
+static void k00_sub_realdiv_randomuniform_greaterequal(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
+    const float *restrict keep = (const float *)(s->feeds[1]);
     const float *restrict x = (const float *)(s->feeds[0]);
-    const float *restrict sub = (const float *)(s->fixed + 64);
-    const float *restrict randomuniform = (const float *)(s->batch + 0 * N);
-    const float *restrict sub_2 = (const float *)(s->fixed + 0);
     float *restrict selectv2_out = (float *)(s->fetches[0]);
-    const float sub_1 = sub[0];
-    const float sub_3 = sub_2[0];
+    const tg_seeds key = {s->random[0], s->random[1]};
+    const float keep_1 = keep[0];
+    const float sub = 1.0f - keep_1; /* sub */
+    const float sub_1 = 1.0f - sub; /* dropout/Sub */
     const int64_t last = tg_least((chunk + 1) * 16384, 20 * N);
-    for (int64_t i = chunk * 16384; i < last; ++i) {
-        const float realdiv = x[i] / sub_1; /* dropout/RealDiv */
-        const bool greaterequal = randomuniform[i] >= sub_3; /* dropout/GreaterEqual */
-        const float selectv2 = greaterequal ? realdiv : 0.0f; /* dropout/SelectV2 */
-        selectv2_out[i] = selectv2;
+    for (int64_t strip = chunk * 16384; strip < last; strip += 64) {
+        float randomuniform[64];
+        tg_uniform_f32_block(randomuniform, key, s->random[2] + (uint64_t)strip / 4);
+        for (int64_t i = strip; i < tg_least(strip + 64, last); ++i) {
+            const float realdiv = x[i] / sub_1; /* dropout/RealDiv */
+            const bool greaterequal = randomuniform[i - strip] >= sub; /* dropout/GreaterEqual */
+            const float selectv2 = greaterequal ? realdiv : 0.0f; /* dropout/SelectV2 */
+            selectv2_out[i] = selectv2;
+        }
     }
 }
 
@@ -70,8 +42,6 @@ int64_t tg_run(tg_step *s, int64_t first, int64_t last)
     const int64_t N = s->N;
     (void)N;
     s->failed = 0;
-    TG_KERNEL(0, k00_sub, tg_chunks(1, 16384))
-    TG_KERNEL(1, k01_random, tg_chunks(20 * N, 4096))
-    TG_KERNEL(2, k02_realdiv_greaterequal_selectv2, tg_chunks(20 * N, 16384))
+    TG_KERNEL(0, k00_sub_realdiv_randomuniform_greaterequal, tg_chunks(20 * N, 16384))
     return s->failed;
 }

@@ -1,4 +1,35 @@
 /*
+ * This file may be compiled whole or, by several processors side by side, as 2 translation units: with
+ * -DTG_UNIT=0 to -DTG_UNIT=1. Linked together they are the same program.
+ */
+#define TG_UNITS 2
+#ifdef TG_UNIT
+#define TG_IN_UNIT(number) (TG_UNIT == (number))
+#define TG_LAUNCHED __attribute__((visibility("hidden")))
+#else
+#define TG_IN_UNIT(number) 1
+#define TG_LAUNCHED static
+#endif
+
+TG_LAUNCHED void k00_matmul_add_relu(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k01_matmul_add_relu(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k02_matmul_add(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k03_rows_sub_exp_sum_parts(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k03_rows_sub_exp_sum(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k04_matmul_relugrad(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k05_matmul_applyadam(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k06_reduce_applyadam_parts(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k06_reduce_applyadam(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k07_matmul_relugrad(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k08_matmul_applyadam(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k09_matmul_applyadam(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k10_reduce_applyadam_parts(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k10_reduce_applyadam(const tg_step *s, int64_t chunk);
+TG_LAUNCHED void k11_mul_assign(const tg_step *s, int64_t chunk);
+
+#if TG_IN_UNIT(0)
+
+/*
  * MatMul -> BiasAdd -> Relu
  * matmul, float32 [N, 24]
  */
@@ -22,7 +53,7 @@ static void k00_matmul_add_relu_finish(const tg_step *s, int64_t chunk, const fl
     }
 }
 
-static void k00_matmul_add_relu(const tg_step *s, int64_t chunk)
+void k00_matmul_add_relu(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->feeds[0]);
@@ -81,7 +112,7 @@ static void k01_matmul_add_relu_finish(const tg_step *s, int64_t chunk, const fl
     }
 }
 
-static void k01_matmul_add_relu(const tg_step *s, int64_t chunk)
+void k01_matmul_add_relu(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->batch + 0 * N);
@@ -139,7 +170,7 @@ static void k02_matmul_add_finish(const tg_step *s, int64_t chunk, const float *
     }
 }
 
-static void k02_matmul_add(const tg_step *s, int64_t chunk)
+void k02_matmul_add(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->batch + 128 * N);
@@ -179,36 +210,23 @@ static void k02_matmul_add(const tg_step *s, int64_t chunk)
     } while (step < end);
 }
 
-/*
- * gradients/Mean_grad/RealDiv
- * pointwise, float32 []
- */
-static void k03_realdiv(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    float *restrict realdiv_out = (float *)(s->fixed + 0);
-    (void)chunk;
-    {
-        const float realdiv = 1.0f / (float)(N); /* gradients/Mean_grad/RealDiv */
-        realdiv_out[0] = realdiv;
-    }
-}
-
-/*
- * softmax_cross_entropy_with_logits_sg -> gradients/softmax_cross_entropy_with_logits_sg_grad/mul
- * rows, float32 [N, 10]
- */
-static void k04_rows_sub_exp_sum(const tg_step *s, int64_t chunk)
+/* k03_rows_sub_exp_sum, first launch: one part of the rows, and what it adds to the results of all rows. */
+void k03_rows_sub_exp_sum_parts(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict add = (const float *)(s->batch + 256 * N);
     const float *restrict labels = (const float *)(s->feeds[1]);
-    float *restrict sum_out = (float *)(s->batch + 320 * N);
-    const float *restrict realdiv_1 = (const float *)(s->fixed + 0);
     float *restrict mul_out = (float *)(s->batch + 512 * N);
-    const float realdiv_2 = realdiv_1[0];
-    const int64_t last = tg_least((chunk + 1) * 546, N);
-    for (int64_t i = chunk * 546; i < last; ++i) {
+    float *restrict sum_total_parts = (float *)(s->fixed + 0);
+    float *restrict sum_total_1_parts = (float *)(s->fixed + 4096);
+    const float realdiv = 1.0f / (float)(N); /* gradients/Mean_grad/RealDiv */
+    const int64_t size = tg_chunks(N, tg_parts(N, 546, 64));
+    const int64_t to = tg_least((chunk + 1) * size, N);
+    float sum_total = 0.0f;
+    float sum_total_1[10];
+    for (int64_t e = 0; e < 10; ++e)
+        sum_total_1[e] = 0.0f;
+    for (int64_t i = chunk * size; i < to; ++i) {
         float sub_row[10];
         float exp_row[10];
         float max = -INFINITY;
@@ -229,59 +247,64 @@ static void k04_rows_sub_exp_sum(const tg_step *s, int64_t chunk)
             const float sub_1 = log - sub_row[j]; /* softmax_cross_entropy_with_logits_sg: Sub */
             const float mul = labels[i * 10 + j] * sub_1; /* softmax_cross_entropy_with_logits_sg: Mul */
             sum_1 += mul;
-            const float realdiv = exp_row[j] / sum; /* softmax_cross_entropy_with_logits_sg: RealDiv */
-            const float sub_2 = realdiv - labels[i * 10 + j]; /* softmax_cross_entropy_with_logits_sg: Sub */
-            const float mul_1 = realdiv_2 * sub_2; /* gradients/softmax_cross_entropy_with_logits_sg_grad/mul */
+            const float realdiv_1 = exp_row[j] / sum; /* softmax_cross_entropy_with_logits_sg: RealDiv */
+            const float sub_2 = realdiv_1 - labels[i * 10 + j]; /* softmax_cross_entropy_with_logits_sg: Sub */
+            const float mul_1 = tg_product_f32(realdiv, sub_2); /* gradients/softmax_cross_entropy_with_logits_sg_grad/mul */
             mul_out[i * 10 + j] = mul_1;
+            sum_total_1[j] += mul_1;
         }
-        sum_out[i] = sum_1;
+        sum_total += sum_1;
     }
-}
-
-/* k05_reduce_realdiv, first launch: the partial results of one part of the first reduced axis. */
-static void k05_reduce_realdiv_parts(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict sum = (const float *)(s->batch + 320 * N);
-    float *restrict sum_1_parts = (float *)(s->fixed + 0);
-    const int64_t size = tg_chunks(N, tg_parts(N, 16384, 64));
-    const int64_t from = tg_least(chunk * size, N);
-    const int64_t to = tg_least(from + size, N);
-    const int64_t items = 1;
-
-    for (int64_t item = 0; item < items; ++item) {
-        const int64_t o = item;
-        (void)o;
-        float sum_1 = 0.0f;
-        {
-            #pragma omp simd reduction(+ : sum_1)
-            for (int64_t k = from; k < to; ++k) {
-                sum_1 += sum[k];
-            }
-        }
-
-        sum_1_parts[chunk * 1 + o] = sum_1;
-    }
+    sum_total_parts[chunk] = sum_total;
+    for (int64_t e = 0; e < 10; ++e)
+        sum_total_1_parts[chunk * 10 + e] = sum_total_1[e];
 }
 
 /*
- * Mean
- * reduce, float32 [N]
+ * softmax_cross_entropy_with_logits_sg -> Mean -> gradients/Mean_grad/RealDiv -> gradients/softmax_cross_entropy
+ * _with_logits_sg_grad/mul -> gradients/BiasAdd_2_grad/BiasAddGrad -> Adam/update_biases_2/ApplyAdam
+ * rows, float32 [N, 10]
  */
-static void k05_reduce_realdiv(const tg_step *s, int64_t chunk)
+void k03_rows_sub_exp_sum(const tg_step *s, int64_t chunk)
 {
+    (void)chunk;  // there is one only
     const int64_t N = s->N;
     float *restrict realdiv_out = (float *)(s->fetches[0]);
-    float *restrict sum_1_parts = (float *)(s->fixed + 0);
-    const int64_t parts = tg_parts(N, 16384, 64);
-    const int64_t last = tg_least((chunk + 1) * 16384, 1);
-    for (int64_t e = chunk * 16384; e < last; ++e) {
-        float sum_2 = 0.0f;
+    float *restrict biases_2 = (float *)(s->variables[5]);
+    float *restrict adam = (float *)(s->variables[6]);
+    float *restrict adam_1 = (float *)(s->variables[7]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    float *restrict sum_total_parts = (float *)(s->fixed + 0);
+    float *restrict sum_total_1_parts = (float *)(s->fixed + 4096);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    const int64_t parts = tg_parts(N, 546, 64);
+    float sum_2 = 0.0f;
+    for (int64_t part = 0; part < parts; ++part) {
+        sum_2 += sum_total_parts[part];
+    }
+    const float realdiv_2 = sum_2 / (float)(N); /* Mean: RealDiv */
+    realdiv_out[0] = realdiv_2;
+    for (int64_t e = 0; e < 10; ++e) {
+        float sum_3 = 0.0f;
         for (int64_t part = 0; part < parts; ++part) {
-            sum_2 += sum_1_parts[part * 1 + e];
+            sum_3 += sum_total_1_parts[part * 10 + e];
         }
-        const float realdiv = sum_2 / (float)(N); /* Mean: RealDiv */
-        realdiv_out[0] = realdiv;
+        const float new_biases_2_adam = adam[e] + (sum_3 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_2/ApplyAdam */
+        const float new_biases_2_adam_1 = adam_1[e] + (sum_3 * sum_3 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_2/ApplyAdam */
+        const float new_biases_2 = biases_2[e] - new_biases_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_2_adam_1) + epsilon_1); /* Adam/update_biases_2/ApplyAdam */
+        biases_2[e] = new_biases_2;
+        adam[e] = new_biases_2_adam;
+        adam_1[e] = new_biases_2_adam_1;
     }
 }
 
@@ -290,7 +313,7 @@ static void k05_reduce_realdiv(const tg_step *s, int64_t chunk)
  * matmul, float32 [N, 24]
  */
 /* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
-static void k06_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
+static void k04_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
 {
     const int64_t N = s->N;
     const float *restrict relu_1 = (const float *)(s->batch + 128 * N);
@@ -308,7 +331,7 @@ static void k06_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const fl
     }
 }
 
-static void k06_matmul_relugrad(const tg_step *s, int64_t chunk)
+void k04_matmul_relugrad(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->batch + 512 * N);
@@ -340,10 +363,161 @@ static void k06_matmul_relugrad(const tg_step *s, int64_t chunk)
                         1, depth, panel_sums + (r - group) * 24, 24, step > 0,
                         10, tg_smaller(group_end - r, 4));
             }
-            k06_matmul_relugrad_finish(s, chunk, group_sums, group, group_end);
+            k04_matmul_relugrad_finish(s, chunk, group_sums, group, group_end);
         }
         step += depth;
     } while (step < end);
+}
+
+#endif
+
+#if TG_IN_UNIT(1)
+
+/*
+ * gradients/MatMul_2_grad/MatMul_1 -> Adam/update_weights_2/ApplyAdam
+ * matmul, float32 [24, 10]
+ */
+/* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
+static void k05_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
+{
+    (void)chunk;  // there is one only
+    float *restrict weights_2 = (float *)(s->variables[4]);
+    float *restrict adam = (float *)(s->variables[10]);
+    float *restrict adam_1 = (float *)(s->variables[11]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    for (int64_t r = first; r < end; ++r) {
+        const int64_t row = r;
+        const float *sum = sums + (r - first) * 16;
+        #pragma GCC ivdep
+        for (int64_t column = 0; column < 10; ++column) {
+            const float acc = sum[column];
+            const float new_weights_2_adam = adam[row * 10 + column] + (acc - adam[row * 10 + column]) * (1.0f - beta1_1); /* Adam/update_weights_2/ApplyAdam */
+            const float new_weights_2_adam_1 = adam_1[row * 10 + column] + (acc * acc - adam_1[row * 10 + column]) * (1.0f - beta2_1); /* Adam/update_weights_2/ApplyAdam */
+            const float new_weights_2 = weights_2[row * 10 + column] - new_weights_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_2_adam_1) + epsilon_1); /* Adam/update_weights_2/ApplyAdam */
+            weights_2[row * 10 + column] = new_weights_2;
+            adam[row * 10 + column] = new_weights_2_adam;
+            adam_1[row * 10 + column] = new_weights_2_adam_1;
+        }
+    }
+}
+
+void k05_matmul_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 128 * N);
+    const float *restrict b = (const float *)(s->batch + 512 * N);
+    _Alignas(64) float sums[384];
+    _Alignas(64) float rest[48];
+    int64_t step = 0;
+    const int64_t end = N;
+    do {
+        const int64_t depth = tg_smaller(end - step, 256);
+        const float *left = a + step * 24;
+        // the last 2 columns as rows of the transposed product, which wastes no part of a vector
+        for (int64_t r = 0; r < 24; r += 24)
+            tg_tile_f32_2x24_stride1(b + step * 10 + 8, 10, 0, left + r, 24, 0,
+                1, depth, rest + r, 24, step > 0);
+        for (int64_t group = 0; group < 24; group += 24) {
+            const int64_t group_end = tg_smaller(group + 24, 24);
+            float *group_sums = end > 256 ? sums + group * 16 : sums;
+            for (int64_t panel = 0; panel < 8; panel += 8) {
+                const float *right = b + step * 10 + panel;
+                const int64_t right_step = 10;
+                float *panel_sums = group_sums + panel;
+                int64_t r = group;
+                for (; r + 12 <= group_end; r += 12)
+                    tg_tile_f32_12x8_stride1(left + r, 24, 0, right, right_step, 0,
+                        1, depth, panel_sums + (r - group) * 16, 16, step > 0);
+            }
+            for (int64_t r = group; r < group_end; ++r)
+                for (int64_t c = 0; c < 2; ++c)
+                    group_sums[(r - group) * 16 + 8 + c] = rest[c * 24 + r];
+            if (step + depth == end)
+                k05_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/* k06_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
+void k06_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict relugrad = (const float *)(s->batch + 256 * N);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const int64_t size = tg_chunks(N, tg_parts(24 * N, 16384, 64));
+    const int64_t from = tg_least(chunk * size, N);
+    const int64_t to = tg_least(from + size, N);
+    const int64_t blocks = tg_chunks(24, 256);
+    const int64_t items = 1 * blocks;
+
+    for (int64_t item = 0; item < items; ++item) {
+        const int64_t o = item / blocks;
+        const int64_t start = item % blocks * 24;
+        const int64_t stop = tg_least(start + 24, 24);
+        (void)o;
+        float sum[24];
+        for (int64_t j = start; j < stop; ++j)
+            sum[j - start] = 0.0f;
+        for (int64_t r0 = from; r0 < to; ++r0) {
+            for (int64_t j = start; j < stop; ++j) {
+                sum[j - start] += relugrad[r0 * 24 + j];
+            }
+        }
+
+        for (int64_t j = start; j < stop; ++j)
+            sum_parts[chunk * 24 + o * 24 + j] = sum[j - start];
+    }
+}
+
+/*
+ * gradients/BiasAdd_1_grad/BiasAddGrad -> Adam/update_biases_1/ApplyAdam
+ * reduce, float32 [N, 24]
+ */
+void k06_reduce_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    float *restrict biases_1 = (float *)(s->variables[3]);
+    float *restrict adam = (float *)(s->variables[12]);
+    float *restrict adam_1 = (float *)(s->variables[13]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    float *restrict sum_parts = (float *)(s->fixed + 0);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    const int64_t parts = tg_parts(24 * N, 16384, 64);
+    const int64_t last = tg_least((chunk + 1) * 16384, 24);
+    for (int64_t e = chunk * 16384; e < last; ++e) {
+        float sum_1 = 0.0f;
+        for (int64_t part = 0; part < parts; ++part) {
+            sum_1 += sum_parts[part * 24 + e];
+        }
+        const float new_biases_1_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_1/ApplyAdam */
+        const float new_biases_1_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_1/ApplyAdam */
+        const float new_biases_1 = biases_1[e] - new_biases_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_1_adam_1) + epsilon_1); /* Adam/update_biases_1/ApplyAdam */
+        biases_1[e] = new_biases_1;
+        adam[e] = new_biases_1_adam;
+        adam_1[e] = new_biases_1_adam_1;
+    }
 }
 
 /*
@@ -369,7 +543,7 @@ static void k07_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const fl
     }
 }
 
-static void k07_matmul_relugrad(const tg_step *s, int64_t chunk)
+void k07_matmul_relugrad(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->batch + 256 * N);
@@ -408,16 +582,85 @@ static void k07_matmul_relugrad(const tg_step *s, int64_t chunk)
 }
 
 /*
- * gradients/MatMul_grad/MatMul_1 -> Adam/update_weights/ApplyAdam
- * matmul, float32 [36, 24]
+ * gradients/MatMul_1_grad/MatMul_1 -> Adam/update_weights_1/ApplyAdam
+ * matmul, float32 [24, 24]
  */
 /* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
 static void k08_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
 {
     (void)chunk;  // there is one only
+    float *restrict weights_1 = (float *)(s->variables[2]);
+    float *restrict adam = (float *)(s->variables[14]);
+    float *restrict adam_1 = (float *)(s->variables[15]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    for (int64_t r = first; r < end; ++r) {
+        const int64_t row = r;
+        const float *sum = sums + (r - first) * 24;
+        #pragma GCC ivdep
+        for (int64_t column = 0; column < 24; ++column) {
+            const float acc = sum[column];
+            const float new_weights_1_adam = adam[row * 24 + column] + (acc - adam[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights_1/ApplyAdam */
+            const float new_weights_1_adam_1 = adam_1[row * 24 + column] + (acc * acc - adam_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights_1/ApplyAdam */
+            const float new_weights_1 = weights_1[row * 24 + column] - new_weights_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_1_adam_1) + epsilon_1); /* Adam/update_weights_1/ApplyAdam */
+            weights_1[row * 24 + column] = new_weights_1;
+            adam[row * 24 + column] = new_weights_1_adam;
+            adam_1[row * 24 + column] = new_weights_1_adam_1;
+        }
+    }
+}
+
+void k08_matmul_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 0 * N);
+    const float *restrict b = (const float *)(s->batch + 256 * N);
+    _Alignas(64) float sums[576];
+    int64_t step = 0;
+    const int64_t end = N;
+    do {
+        const int64_t depth = tg_smaller(end - step, 256);
+        const float *left = a + step * 24;
+        for (int64_t group = 0; group < 24; group += 24) {
+            const int64_t group_end = tg_smaller(group + 24, 24);
+            float *group_sums = end > 256 ? sums + group * 24 : sums;
+            for (int64_t panel = 0; panel < 24; panel += 24) {
+                const float *right = b + step * 24 + panel;
+                const int64_t right_step = 24;
+                float *panel_sums = group_sums + panel;
+                int64_t r = group;
+                for (; r + 4 <= group_end; r += 4)
+                    tg_tile_f32_4x24_stride1(left + r, 24, 0, right, right_step, 0,
+                        1, depth, panel_sums + (r - group) * 24, 24, step > 0);
+            }
+            if (step + depth == end)
+                k08_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
+        }
+        step += depth;
+    } while (step < end);
+}
+
+/*
+ * gradients/MatMul_grad/MatMul_1 -> Adam/update_weights/ApplyAdam
+ * matmul, float32 [36, 24]
+ */
+/* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
+static void k09_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
+{
+    (void)chunk;  // there is one only
     float *restrict weights = (float *)(s->variables[0]);
-    float *restrict adam = (float *)(s->variables[6]);
-    float *restrict adam_1 = (float *)(s->variables[7]);
+    float *restrict adam = (float *)(s->variables[16]);
+    float *restrict adam_1 = (float *)(s->variables[17]);
     const float *restrict beta1_power = (const float *)(s->variables[8]);
     const float *restrict beta2_power = (const float *)(s->variables[9]);
     const float *restrict learning_rate = (const float *)(s->constants[1]);
@@ -446,7 +689,7 @@ static void k08_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const f
     }
 }
 
-static void k08_matmul_applyadam(const tg_step *s, int64_t chunk)
+void k09_matmul_applyadam(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->feeds[0]);
@@ -470,14 +713,14 @@ static void k08_matmul_applyadam(const tg_step *s, int64_t chunk)
                         1, depth, panel_sums + (r - group) * 24, 24, step > 0);
             }
             if (step + depth == end)
-                k08_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
+                k09_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
         }
         step += depth;
     } while (step < end);
 }
 
-/* k09_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
-static void k09_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
+/* k10_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
+void k10_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict relugrad = (const float *)(s->batch + 384 * N);
@@ -511,12 +754,12 @@ static void k09_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
  * gradients/BiasAdd_grad/BiasAddGrad -> Adam/update_biases/ApplyAdam
  * reduce, float32 [N, 24]
  */
-static void k09_reduce_applyadam(const tg_step *s, int64_t chunk)
+void k10_reduce_applyadam(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     float *restrict biases = (float *)(s->variables[1]);
-    float *restrict adam = (float *)(s->variables[10]);
-    float *restrict adam_1 = (float *)(s->variables[11]);
+    float *restrict adam = (float *)(s->variables[18]);
+    float *restrict adam_1 = (float *)(s->variables[19]);
     const float *restrict beta1_power = (const float *)(s->variables[8]);
     const float *restrict beta2_power = (const float *)(s->variables[9]);
     const float *restrict learning_rate = (const float *)(s->constants[1]);
@@ -547,320 +790,53 @@ static void k09_reduce_applyadam(const tg_step *s, int64_t chunk)
 }
 
 /*
- * gradients/MatMul_1_grad/MatMul_1 -> Adam/update_weights_1/ApplyAdam
- * matmul, float32 [24, 24]
- */
-/* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
-static void k10_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
-{
-    (void)chunk;  // there is one only
-    float *restrict weights_1 = (float *)(s->variables[2]);
-    float *restrict adam = (float *)(s->variables[12]);
-    float *restrict adam_1 = (float *)(s->variables[13]);
-    const float *restrict beta1_power = (const float *)(s->variables[8]);
-    const float *restrict beta2_power = (const float *)(s->variables[9]);
-    const float *restrict learning_rate = (const float *)(s->constants[1]);
-    const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float *restrict beta2 = (const float *)(s->constants[3]);
-    const float *restrict epsilon = (const float *)(s->constants[4]);
-    const float beta1_power_1 = beta1_power[0];
-    const float beta2_power_1 = beta2_power[0];
-    const float learning_rate_1 = learning_rate[0];
-    const float beta1_1 = beta1[0];
-    const float beta2_1 = beta2[0];
-    const float epsilon_1 = epsilon[0];
-    for (int64_t r = first; r < end; ++r) {
-        const int64_t row = r;
-        const float *sum = sums + (r - first) * 24;
-        #pragma GCC ivdep
-        for (int64_t column = 0; column < 24; ++column) {
-            const float acc = sum[column];
-            const float new_weights_1_adam = adam[row * 24 + column] + (acc - adam[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights_1/ApplyAdam */
-            const float new_weights_1_adam_1 = adam_1[row * 24 + column] + (acc * acc - adam_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights_1/ApplyAdam */
-            const float new_weights_1 = weights_1[row * 24 + column] - new_weights_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_1_adam_1) + epsilon_1); /* Adam/update_weights_1/ApplyAdam */
-            weights_1[row * 24 + column] = new_weights_1;
-            adam[row * 24 + column] = new_weights_1_adam;
-            adam_1[row * 24 + column] = new_weights_1_adam_1;
-        }
-    }
-}
-
-static void k10_matmul_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict a = (const float *)(s->batch + 0 * N);
-    const float *restrict b = (const float *)(s->batch + 256 * N);
-    _Alignas(64) float sums[576];
-    int64_t step = 0;
-    const int64_t end = N;
-    do {
-        const int64_t depth = tg_smaller(end - step, 256);
-        const float *left = a + step * 24;
-        for (int64_t group = 0; group < 24; group += 24) {
-            const int64_t group_end = tg_smaller(group + 24, 24);
-            float *group_sums = end > 256 ? sums + group * 24 : sums;
-            for (int64_t panel = 0; panel < 24; panel += 24) {
-                const float *right = b + step * 24 + panel;
-                const int64_t right_step = 24;
-                float *panel_sums = group_sums + panel;
-                int64_t r = group;
-                for (; r + 4 <= group_end; r += 4)
-                    tg_tile_f32_4x24_stride1(left + r, 24, 0, right, right_step, 0,
-                        1, depth, panel_sums + (r - group) * 24, 24, step > 0);
-            }
-            if (step + depth == end)
-                k10_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
-        }
-        step += depth;
-    } while (step < end);
-}
-
-/* k11_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
-static void k11_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict relugrad = (const float *)(s->batch + 256 * N);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const int64_t size = tg_chunks(N, tg_parts(24 * N, 16384, 64));
-    const int64_t from = tg_least(chunk * size, N);
-    const int64_t to = tg_least(from + size, N);
-    const int64_t blocks = tg_chunks(24, 256);
-    const int64_t items = 1 * blocks;
-
-    for (int64_t item = 0; item < items; ++item) {
-        const int64_t o = item / blocks;
-        const int64_t start = item % blocks * 24;
-        const int64_t stop = tg_least(start + 24, 24);
-        (void)o;
-        float sum[24];
-        for (int64_t j = start; j < stop; ++j)
-            sum[j - start] = 0.0f;
-        for (int64_t r0 = from; r0 < to; ++r0) {
-            for (int64_t j = start; j < stop; ++j) {
-                sum[j - start] += relugrad[r0 * 24 + j];
-            }
-        }
-
-        for (int64_t j = start; j < stop; ++j)
-            sum_parts[chunk * 24 + o * 24 + j] = sum[j - start];
-    }
-}
-
-/*
- * gradients/BiasAdd_1_grad/BiasAddGrad -> Adam/update_biases_1/ApplyAdam
- * reduce, float32 [N, 24]
- */
-static void k11_reduce_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    float *restrict biases_1 = (float *)(s->variables[3]);
-    float *restrict adam = (float *)(s->variables[14]);
-    float *restrict adam_1 = (float *)(s->variables[15]);
-    const float *restrict beta1_power = (const float *)(s->variables[8]);
-    const float *restrict beta2_power = (const float *)(s->variables[9]);
-    const float *restrict learning_rate = (const float *)(s->constants[1]);
-    const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float *restrict beta2 = (const float *)(s->constants[3]);
-    const float *restrict epsilon = (const float *)(s->constants[4]);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const float beta1_power_1 = beta1_power[0];
-    const float beta2_power_1 = beta2_power[0];
-    const float learning_rate_1 = learning_rate[0];
-    const float beta1_1 = beta1[0];
-    const float beta2_1 = beta2[0];
-    const float epsilon_1 = epsilon[0];
-    const int64_t parts = tg_parts(24 * N, 16384, 64);
-    const int64_t last = tg_least((chunk + 1) * 16384, 24);
-    for (int64_t e = chunk * 16384; e < last; ++e) {
-        float sum_1 = 0.0f;
-        for (int64_t part = 0; part < parts; ++part) {
-            sum_1 += sum_parts[part * 24 + e];
-        }
-        const float new_biases_1_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_1/ApplyAdam */
-        const float new_biases_1_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_1/ApplyAdam */
-        const float new_biases_1 = biases_1[e] - new_biases_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_1_adam_1) + epsilon_1); /* Adam/update_biases_1/ApplyAdam */
-        biases_1[e] = new_biases_1;
-        adam[e] = new_biases_1_adam;
-        adam_1[e] = new_biases_1_adam_1;
-    }
-}
-
-/*
- * gradients/MatMul_2_grad/MatMul_1 -> Adam/update_weights_2/ApplyAdam
- * matmul, float32 [24, 10]
- */
-/* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
-static void k12_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
-{
-    (void)chunk;  // there is one only
-    float *restrict weights_2 = (float *)(s->variables[4]);
-    float *restrict adam = (float *)(s->variables[16]);
-    float *restrict adam_1 = (float *)(s->variables[17]);
-    const float *restrict beta1_power = (const float *)(s->variables[8]);
-    const float *restrict beta2_power = (const float *)(s->variables[9]);
-    const float *restrict learning_rate = (const float *)(s->constants[1]);
-    const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float *restrict beta2 = (const float *)(s->constants[3]);
-    const float *restrict epsilon = (const float *)(s->constants[4]);
-    const float beta1_power_1 = beta1_power[0];
-    const float beta2_power_1 = beta2_power[0];
-    const float learning_rate_1 = learning_rate[0];
-    const float beta1_1 = beta1[0];
-    const float beta2_1 = beta2[0];
-    const float epsilon_1 = epsilon[0];
-    for (int64_t r = first; r < end; ++r) {
-        const int64_t row = r;
-        const float *sum = sums + (r - first) * 16;
-        #pragma GCC ivdep
-        for (int64_t column = 0; column < 10; ++column) {
-            const float acc = sum[column];
-            const float new_weights_2_adam = adam[row * 10 + column] + (acc - adam[row * 10 + column]) * (1.0f - beta1_1); /* Adam/update_weights_2/ApplyAdam */
-            const float new_weights_2_adam_1 = adam_1[row * 10 + column] + (acc * acc - adam_1[row * 10 + column]) * (1.0f - beta2_1); /* Adam/update_weights_2/ApplyAdam */
-            const float new_weights_2 = weights_2[row * 10 + column] - new_weights_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_2_adam_1) + epsilon_1); /* Adam/update_weights_2/ApplyAdam */
-            weights_2[row * 10 + column] = new_weights_2;
-            adam[row * 10 + column] = new_weights_2_adam;
-            adam_1[row * 10 + column] = new_weights_2_adam_1;
-        }
-    }
-}
-
-static void k12_matmul_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict a = (const float *)(s->batch + 128 * N);
-    const float *restrict b = (const float *)(s->batch + 512 * N);
-    _Alignas(64) float sums[384];
-    _Alignas(64) float packed[4096];
-    int64_t step = 0;
-    const int64_t end = N;
-    do {
-        const int64_t depth = tg_smaller(end - step, 256);
-        const float *left = a + step * 24;
-        // an incomplete panel is packed in any case: it must not be read beyond its end
-        for (int64_t panel = 0; panel < 10; panel += 16)
-            tg_pack_f32x16(b + step * 10 + panel, 10, depth, tg_smaller(10 - panel, 16), packed + panel * 256);
-        for (int64_t group = 0; group < 24; group += 24) {
-            const int64_t group_end = tg_smaller(group + 24, 24);
-            float *group_sums = end > 256 ? sums + group * 16 : sums;
-            for (int64_t panel = 0; panel < 10; panel += 16) {
-                const bool is_packed = panel + 16 > 10;
-                const float *right = is_packed ? packed + panel * 256 : b + step * 10 + panel;
-                const int64_t right_step = is_packed ? 16 : 10;
-                float *panel_sums = group_sums + panel;
-                int64_t r = group;
-                for (; r + 6 <= group_end; r += 6)
-                    tg_tile_f32_6x16_stride1(left + r, 24, 0, right, right_step, 0,
-                        1, depth, panel_sums + (r - group) * 16, 16, step > 0);
-            }
-            if (step + depth == end)
-                k12_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
-        }
-        step += depth;
-    } while (step < end);
-}
-
-/* k13_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
-static void k13_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict mul = (const float *)(s->batch + 512 * N);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const int64_t size = tg_chunks(N, tg_parts(10 * N, 16384, 64));
-    const int64_t from = tg_least(chunk * size, N);
-    const int64_t to = tg_least(from + size, N);
-    const int64_t blocks = tg_chunks(10, 256);
-    const int64_t items = 1 * blocks;
-
-    for (int64_t item = 0; item < items; ++item) {
-        const int64_t o = item / blocks;
-        const int64_t start = item % blocks * 10;
-        const int64_t stop = tg_least(start + 10, 10);
-        (void)o;
-        float sum[10];
-        for (int64_t j = start; j < stop; ++j)
-            sum[j - start] = 0.0f;
-        for (int64_t r0 = from; r0 < to; ++r0) {
-            for (int64_t j = start; j < stop; ++j) {
-                sum[j - start] += mul[r0 * 10 + j];
-            }
-        }
-
-        for (int64_t j = start; j < stop; ++j)
-            sum_parts[chunk * 10 + o * 10 + j] = sum[j - start];
-    }
-}
-
-/*
- * gradients/BiasAdd_2_grad/BiasAddGrad -> Adam/update_biases_2/ApplyAdam
- * reduce, float32 [N, 10]
- */
-static void k13_reduce_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    float *restrict biases_2 = (float *)(s->variables[5]);
-    float *restrict adam = (float *)(s->variables[18]);
-    float *restrict adam_1 = (float *)(s->variables[19]);
-    const float *restrict beta1_power = (const float *)(s->variables[8]);
-    const float *restrict beta2_power = (const float *)(s->variables[9]);
-    const float *restrict learning_rate = (const float *)(s->constants[1]);
-    const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float *restrict beta2 = (const float *)(s->constants[3]);
-    const float *restrict epsilon = (const float *)(s->constants[4]);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const float beta1_power_1 = beta1_power[0];
-    const float beta2_power_1 = beta2_power[0];
-    const float learning_rate_1 = learning_rate[0];
-    const float beta1_1 = beta1[0];
-    const float beta2_1 = beta2[0];
-    const float epsilon_1 = epsilon[0];
-    const int64_t parts = tg_parts(10 * N, 16384, 64);
-    const int64_t last = tg_least((chunk + 1) * 16384, 10);
-    for (int64_t e = chunk * 16384; e < last; ++e) {
-        float sum_1 = 0.0f;
-        for (int64_t part = 0; part < parts; ++part) {
-            sum_1 += sum_parts[part * 10 + e];
-        }
-        const float new_biases_2_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_2/ApplyAdam */
-        const float new_biases_2_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_2/ApplyAdam */
-        const float new_biases_2 = biases_2[e] - new_biases_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_2_adam_1) + epsilon_1); /* Adam/update_biases_2/ApplyAdam */
-        biases_2[e] = new_biases_2;
-        adam[e] = new_biases_2_adam;
-        adam_1[e] = new_biases_2_adam_1;
-    }
-}
-
-/*
- * Adam/mul -> Adam/Assign
+ * Adam/mul -> Adam/mul_1 -> Adam/Assign -> Adam/Assign_1
  * pointwise, float32 []
  */
-static void k14_mul_assign(const tg_step *s, int64_t chunk)
+void k11_mul_assign(const tg_step *s, int64_t chunk)
 {
     float *restrict beta1_power = (float *)(s->variables[8]);
     const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float beta1_1 = beta1[0];
-    (void)chunk;
-    {
-        const float mul = beta1_power[0] * beta1_1; /* Adam/mul */
-        const float new_beta1_power = mul; /* Adam/Assign */
-        beta1_power[0] = new_beta1_power;
-    }
-}
-
-/*
- * Adam/mul_1 -> Adam/Assign_1
- * pointwise, float32 []
- */
-static void k15_mul_assign(const tg_step *s, int64_t chunk)
-{
     float *restrict beta2_power = (float *)(s->variables[9]);
     const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float beta1_1 = beta1[0];
     const float beta2_1 = beta2[0];
     (void)chunk;
     {
+        const float mul = beta1_power[0] * beta1_1; /* Adam/mul */
         const float mul_1 = beta2_power[0] * beta2_1; /* Adam/mul_1 */
+        const float new_beta1_power = mul; /* Adam/Assign */
+        beta1_power[0] = new_beta1_power;
         const float new_beta2_power = mul_1; /* Adam/Assign_1 */
         beta2_power[0] = new_beta2_power;
     }
+}
+
+/* Kernels 5 to 7 touch nothing of each other: their chunks are handed out together. */
+static void k05_to_k07(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const int64_t end1 = (N + 127) / 128;
+    const int64_t end2 = end1 + 1;
+    if (chunk < end1)
+        k07_matmul_relugrad(s, chunk);
+    else if (chunk < end2)
+        k05_matmul_applyadam(s, chunk - end1);
+    else
+        k06_reduce_applyadam_parts(s, chunk - end2);
+}
+
+/* Kernels 8 to 10 touch nothing of each other: their chunks are handed out together. */
+static void k08_to_k10(const tg_step *s, int64_t chunk)
+{
+    const int64_t end1 = 1;
+    const int64_t end2 = end1 + 1;
+    if (chunk < end1)
+        k09_matmul_applyadam(s, chunk);
+    else if (chunk < end2)
+        k08_matmul_applyadam(s, chunk - end1);
+    else
+        k10_reduce_applyadam_parts(s, chunk - end2);
 }
 
 /* Runs kernels first .. last-1 on the calling thread and the pool's; returns s->failed. */
@@ -882,22 +858,27 @@ int64_t tg_run(tg_step *s, int64_t first, int64_t last)
     TG_KERNEL(0, k00_matmul_add_relu, (N + 127) / 128)
     TG_KERNEL(1, k01_matmul_add_relu, (N + 127) / 128)
     TG_KERNEL(2, k02_matmul_add, (N + 131) / 132)
-    TG_KERNEL(3, k03_realdiv, tg_chunks(1, 16384))
-    TG_KERNEL(4, k04_rows_sub_exp_sum, tg_chunks(N, 546))
-    TG_KERNEL(5, k05_reduce_realdiv_parts, tg_parts(N, 16384, 64))
-    TG_KERNEL(5, k05_reduce_realdiv, tg_chunks(1, 16384))
-    TG_KERNEL(6, k06_matmul_relugrad, (N + 127) / 128)
-    TG_KERNEL(7, k07_matmul_relugrad, (N + 127) / 128)
-    TG_KERNEL(8, k08_matmul_applyadam, 1)
-    TG_KERNEL(9, k09_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
-    TG_KERNEL(9, k09_reduce_applyadam, tg_chunks(24, 16384))
-    TG_KERNEL(10, k10_matmul_applyadam, 1)
-    TG_KERNEL(11, k11_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
-    TG_KERNEL(11, k11_reduce_applyadam, tg_chunks(24, 16384))
-    TG_KERNEL(12, k12_matmul_applyadam, 1)
-    TG_KERNEL(13, k13_reduce_applyadam_parts, tg_parts(10 * N, 16384, 64))
-    TG_KERNEL(13, k13_reduce_applyadam, tg_chunks(10, 16384))
-    TG_KERNEL(14, k14_mul_assign, tg_chunks(1, 16384))
-    TG_KERNEL(15, k15_mul_assign, tg_chunks(1, 16384))
+    TG_KERNEL(3, k03_rows_sub_exp_sum_parts, tg_parts(N, 546, 64))
+    TG_KERNEL(3, k03_rows_sub_exp_sum, 1)
+    TG_KERNEL(4, k04_matmul_relugrad, (N + 127) / 128)
+    if (first <= 5 && 7 < last) {
+        tg_launch(s, k05_to_k07, (N + 127) / 128 + 1 + tg_parts(24 * N, 16384, 64));
+        tg_launch(s, k06_reduce_applyadam, tg_chunks(24, 16384));
+    } else {
+        TG_KERNEL(5, k05_matmul_applyadam, 1)
+        TG_KERNEL(6, k06_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
+        TG_KERNEL(6, k06_reduce_applyadam, tg_chunks(24, 16384))
+        TG_KERNEL(7, k07_matmul_relugrad, (N + 127) / 128)
+    }
+    if (first <= 8 && 10 < last) {
+        tg_launch(s, k08_to_k10, 1 + 1 + tg_parts(24 * N, 16384, 64));
+        tg_launch(s, k10_reduce_applyadam, tg_chunks(24, 16384));
+    } else {
+        TG_KERNEL(8, k08_matmul_applyadam, 1)
+        TG_KERNEL(9, k09_matmul_applyadam, 1)
+        TG_KERNEL(10, k10_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
+        TG_KERNEL(10, k10_reduce_applyadam, tg_chunks(24, 16384))
+    }
+    TG_KERNEL(11, k11_mul_assign, tg_chunks(1, 16384))
     return s->failed;
 }

@@ -1,0 +1,267 @@
+"""Functions over one graph -> the texts of a library. Read this file first.
+
+    functions --compile_all--> programs, one for each instruction set and function
+      --instance_of--> what they share: variables, random states   --texts, templates--> MODEL.c, MODEL.h
+
+`Function`s come with their operations in execution order; the last one, `initialize`, gives the variables their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...shapes import Batch
+from ..ir import Program
+from ..names import comment
+from ..prelude import math_closure
+from ..render import render, squeeze, tidy
+from .checkpoint import Tensor, checkpoint_source, random_tensor
+from .constants import Constants
+from .function import Function, Parameter, documented, feed_dims, parameter
+from .instance import SEED_MODULUS, Fill, Instance, instance_of
+from .isas import Isa
+from .names import c_string
+from .programs import ALIGNMENT, Programs, compile_all, fixed_bytes, most_bytes_per_sample
+from .sections import merged
+from .status import CODES
+
+INITIALIZE = "initialize"
+MOST_THREADS = 1024
+_MOST_BYTES = 2**62  # of any one array: sums of two still fit into 64 bits
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A function as C declares it."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    program: Program  # of the first instruction set
+
+
+@dataclass(frozen=True)
+class Model:
+    """A library as text, and what describes it."""
+
+    prefix: str
+    isas: tuple[Isa, ...]
+    functions: tuple[Exported, ...]
+    instance: Instance
+    source: str
+    header: str
+    arenas: dict[str, dict[str, tuple[int, int]]]  # instruction set -> function -> bytes per sample, other bytes
+
+
+def export_model(
+    functions: Sequence[Function], initialize: Function, fills: Sequence[Fill], prefix: str, isas: Sequence[Isa]
+) -> Model:
+    """The library `prefix` with these functions. Variables start as `fills` say, the others as `initialize` assigns them.
+
+    InvalidArgumentError for what C cannot compute.
+    """
+    every = (*functions, initialize)
+    programs = compile_all(every, isas)
+    instance = instance_of([p for found in programs.values() for p in found.values()], fills, _graph(every))
+    exported = tuple(_exported(f, programs[isas[0].name][f.name]) for f in functions)
+    context = _context(prefix, isas, exported, instance, programs)
+    context["fills"] = [_filled(fill, instance) for fill in fills]
+    return Model(
+        prefix=prefix,
+        isas=tuple(isas),
+        functions=exported,
+        instance=instance,
+        source=_text("c/export/model.c.j2", context),
+        header=_text("c/export/model.h.j2", context),
+        arenas={isa.name: {n: (p.batch_bytes, fixed_bytes(p)) for n, p in programs[isa.name].items()} for isa in isas},
+    )
+
+
+def _text(template: str, context: dict[str, Any]) -> str:
+    return squeeze(render(template, **context)).strip() + "\n"
+
+
+def _graph(functions: Sequence[Function]) -> Any:
+    return next(op.graph for function in functions for op in function.order)
+
+
+def _exported(function: Function, program: Program) -> Exported:
+    ins = [
+        parameter(t, feed_dims(t, function.name), name, function.name, False)
+        for t, name in zip(function.feeds, function.arguments, strict=True)
+    ]
+    outs = [
+        parameter(t, slot.dims, name, function.name, True)
+        for t, slot, name in zip(function.fetches, program.fetches, function.outputs, strict=True)
+    ]
+    return Exported(function.name, (*ins, *outs), program)
+
+
+# --- what the templates see ---------------------------------------------------------------------------------------
+
+
+def _context(
+    prefix: str, isas: Sequence[Isa], functions: Sequence[Exported], instance: Instance, programs: Programs
+) -> dict[str, Any]:
+    constants = Constants(prefix)
+    tables = {isa.name: {"tables": _tables(isa, programs[isa.name], instance, constants)} for isa in isas}
+    everything = [p for found in programs.values() for p in found.values()]
+    largest = max(map(most_bytes_per_sample, everything))
+    return {
+        "prefix": prefix,
+        "PREFIX": prefix.upper(),
+        "summary": _summary(functions, everything),
+        "building": _building(prefix, isas),
+        "isas": isas,
+        "alignment": ALIGNMENT,
+        "most_threads": MOST_THREADS,
+        "most_batch": f"INT64_C({_MOST_BYTES // max(1, largest)})",
+        "codes": [code.in_c(prefix.upper()) for code in CODES],
+        "functions": [_signature(prefix, f) for f in functions],
+        "program_names": list(programs[isas[0].name]),
+        "variables": instance.variables,
+        "randoms": instance.randoms,
+        "seed_modulus": SEED_MODULUS,
+        "math": math_closure({name for p in everything for name in p.math}),
+        "random": frozenset(name for p in everything for name in _parts(p).random),
+        "batch_bytes": None,
+        "shared": merged({isa.name: _shared(programs[isa.name]) for isa in isas}, isas),
+        "kernels": merged({isa.name: _kernels(programs[isa.name]) for isa in isas}, isas),
+        "programs": merged({isa.name: _runs(programs[isa.name]) for isa in isas}, isas),
+        "tables": merged(tables, isas),
+        "constants": constants.all,
+        "checkpoint": checkpoint_source(_tensors(prefix, instance), prefix.upper()),
+    }
+
+
+def _parts(program: Program) -> Any:
+    assert program.parts is not None, "the program has just been compiled"
+    return program.parts
+
+
+def _shared(programs: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for item in (item for p in programs.values() for item in _parts(p).shared):
+        assert found.setdefault(item.name, item.source) == item.source, f"two helpers are called {item.name}"
+    return found
+
+
+def _kernels(programs: Any) -> dict[str, str]:
+    return {kernel.name: text for p in programs.values() for kernel, text in zip(p.kernels, _parts(p).kernels, strict=True)}
+
+
+def _runs(programs: Any) -> dict[str, str]:
+    texts = {}
+    for name, program in programs.items():
+        parts = _parts(program)
+        launches = parts.whole_step()
+        used = any("N" in _words(launch.chunks) for launch in launches)
+        run = tidy(render("c/export/model_program.c.j2", name=name, n_is_used=used, launches=launches))
+        texts[name] = "\n\n".join([*(joined.source for joined in parts.joined if joined.source), run])
+    return texts
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+
+
+def _tables(isa: Isa, programs: Any, instance: Instance, constants: Constants) -> str:
+    rows = []
+    for name, p in programs.items():
+        rows.append(
+            {
+                "name": name,
+                "batch_bytes": p.batch_bytes,
+                "fixed_bytes": fixed_bytes(p),
+                "constants": [constants.name_of(array) for array in p.constants],
+                "uses": [
+                    {
+                        "variable": instance.variable(v.op_name),
+                        "reads": _c_bool(v.read_by is not None),
+                        "writes": _c_bool(v.written),
+                        "op_name": comment(v.op_name),
+                    }
+                    for v in p.variables
+                ],
+                "draws": [
+                    {
+                        "operation": instance.random(r.op_name),
+                        "per_batch": r.reserved.per_batch,
+                        "fixed": r.reserved.fixed,
+                        "op_name": comment(r.op_name),
+                    }
+                    for r in p.randoms
+                ],
+                "checks": [c_string(name) for name in p.checks],
+            }
+        )
+    return render("c/export/model_tables.c.j2", isa=c_string(isa.name), programs=rows)
+
+
+def _filled(fill: Fill, instance: Instance) -> dict[str, Any]:
+    variable = instance.variable(fill.op_name)
+    elements = instance.variables[variable].elements
+    bits = f"0x{fill.bits:0{2 * fill.dtype.size}x}U"
+    comment_ = f"{comment(fill.op_name)} = {fill.value}"
+    return {"variable": variable, "elements": elements, "size": fill.dtype.size, "bits": bits, "comment": comment_}
+
+
+def _c_bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _tensors(prefix: str, instance: Instance) -> list[Tensor]:
+    variables = [Tensor(v.op_name, v.dtype, v.dims, f"offsetof({prefix}, {v.member})") for v in instance.variables]
+    randoms = [
+        random_tensor(r.op_name, f"offsetof({prefix}, random) + {i} * sizeof(tg_random)")
+        for i, r in enumerate(instance.randoms)
+    ]
+    return [*variables, *randoms]
+
+
+def _signature(prefix: str, function: Exported) -> dict[str, Any]:
+    ins = [p for p in function.parameters if not p.is_output]
+    outs = [p for p in function.parameters if p.is_output]
+    declared = ", ".join([f"{prefix} *model", "int64_t batch", *(p.declaration for p in function.parameters)])
+    pointers = ["model", *(p.name for p in function.parameters if not p.by_value)]
+    return {
+        "name": function.name,
+        "prototype": f"{prefix}_{function.name}({declared})",
+        "null_test": " || ".join(f"{name} == NULL" for name in pointers),
+        "feeds": ", ".join(f"&{p.name}" if p.by_value else p.name for p in ins),
+        "fetches": ", ".join(p.name for p in outs),
+        "comment": _comment(function, ins, outs),
+    }
+
+
+def _comment(function: Exported, ins: Sequence[Parameter], outs: Sequence[Parameter]) -> list[str]:
+    lines = [f"{function.name}"]
+    if not any(p.grows for p in function.parameters):
+        lines.append("    batch has no influence: no array of this function grows with it")
+    lines += [f"    in   {comment(line)}" for line in documented(ins)]
+    lines += [f"    out  {comment(line)}" for line in documented(outs)]
+    written = sum(v.written for v in function.program.variables)
+    if written:
+        lines.append(f"    changes {written} variable{'s' if written > 1 else ''}")
+    return lines
+
+
+def _summary(functions: Sequence[Exported], programs: Sequence[Program]) -> list[str]:
+    return [f"{f.name}: {f.program.kernel_count} kernels" for f in functions]
+
+
+def _building(prefix: str, isas: Sequence[Isa]) -> list[str]:
+    lines = [f"cc -O3 -shared -fPIC -fvisibility=hidden -pthread -o lib{prefix}.so {prefix}.c -lm"]
+    if len(isas) > 1:
+        lines = [
+            f"{lines[0]} gives a library for {isas[0].name}, or for what -march allows. For more instruction sets in",
+            f"one library compile this file once more for each, with -D{prefix.upper()}_KERNELS_ONLY and its -march, and",
+            f"this one with {' '.join(f'-D{prefix.upper()}_WITH_{isa.macro}' for isa in isas[1:])}; see CMakeLists.txt.",
+        ]
+    return lines
+
+
+def dims_record(dims: Any) -> list[Any]:
+    """Dimensions for JSON: numbers, `"batch"`, or `"3 * batch"`."""
+    return [("batch" if d.per == 1 else f"{d.per} * batch") if isinstance(d, Batch) else int(d) for d in dims]

@@ -1,0 +1,94 @@
+"""The gradient before a max pooling, spread from the pooled one inside the squares of Winograd's method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..c_text import plus, times
+from ..emitted import Shared
+from ..render import render
+from ..tiles import Element
+from .pool import PoolSpec, overlaps
+from .winograd_transforms import STEP, sum_texts, transform
+
+
+@dataclass(frozen=True)
+class SquareSpread:
+    """Squares of `side` x `side` pixels of dy, one every `STEP`; the first begins `before` pixels above and left of dy.
+
+    `pool` has the sizes of the forward pooling. As its strides divide `STEP`, all squares lie alike over its windows.
+    """
+
+    pool: PoolSpec
+    side: int
+    before: tuple[int, int]
+
+    @property
+    def starts(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Of the first square along each axis: the window that its first pixel belongs to, and which pixel of it."""
+        down, across = self.before
+        p = self.pool
+        return divmod(p.pad_top - down, p.stride_h), divmod(p.pad_left - across, p.stride_w)
+
+    windows_down = property(lambda self: -(-(self.starts[0][1] + self.side) // self.pool.stride_h))
+    windows_across = property(lambda self: -(-(self.starts[1][1] + self.side) // self.pool.stride_w))
+    first_down = property(lambda self: plus(times("here.down", STEP // self.pool.stride_h), self.starts[0][0]))
+    first_across = property(lambda self: plus(times("here.across", STEP // self.pool.stride_w), self.starts[1][0]))
+    tap_row = property(lambda self: plus(times("a", self.pool.stride_h), "i", -self.starts[0][1]))
+    tap_column = property(lambda self: plus(times("b", self.pool.stride_w), "j", -self.starts[1][1]))
+    tap_number = property(lambda self: plus(times("i", self.pool.window_w), "j"))
+    leaves_gaps = property(
+        lambda self: self.pool.window_h < self.pool.stride_h or self.pool.window_w < self.pool.stride_w
+    )
+
+    new_across = property(lambda self: self.windows_across - STEP // self.pool.stride_w)  # not of the square before
+    from_place = property(lambda self: self._place("here.image", "down", "across"))
+
+    @property
+    def next_place(self) -> str:
+        """The index of the next square's first window, which may lie outside of the picture."""
+        down, across = (text.replace("here", "later") for text in (self.first_down, self.first_across))
+        return self._place("later.image", down, across)
+
+    @property
+    def window_offset(self) -> str:
+        return plus(times(plus(times("a", self.pool.out_w), "b"), self.pool.channels), "c")
+
+    def _place(self, image: str, down: str, across: str) -> str:
+        row = plus(times(image, self.pool.out_h), down)
+        return times(plus(times(row, self.pool.out_w), across), self.pool.channels)
+
+    @property
+    def text(self) -> str:
+        """What tells its functions from those of others."""
+        p = self.pool
+        window = f"{p.window_h}x{p.window_w}_{p.stride_h}x{p.stride_w}_{p.pad_top}x{p.pad_left}"
+        return f"{window}_{p.out_h}x{p.out_w}x{p.channels}_{self.before[0]}x{self.before[1]}"
+
+
+def takes(pool: PoolSpec, element: Element) -> bool:
+    """Squares of the gradient before this pooling can be made from the one behind it."""
+    divides = STEP % pool.stride_h == 0 and STEP % pool.stride_w == 0
+    return divides and not overlaps(pool) and pool.channels % element.lanes == 0
+
+
+def spread_function(element: Element, role: str, taps: int, spread: SquareSpread) -> tuple[Shared, ...]:
+    """The C of the map of "input" or "gradient" on such squares, last, after its types."""
+    t = transform(role, taps)
+    lanes, integer = element.lanes, f"int{8 * element.bytes}_t"
+    # gcc 12 widens bytes to shorts and these to places at once, but bytes to places one by one
+    types = {"bytes": ("uint8_t", 1), "shorts": ("uint16_t", 2), "places": (integer, element.bytes)}
+    names = {role: f"tg_{role}{lanes}" for role in types} | {"places": f"tg_places_{element.letters}x{lanes}"}
+    name = f"tg_winograd_{t.name}_at_{element.vector.removeprefix('tg_')}_{spread.text}"
+    source = render(
+        "c/winograd_spread.c.j2", name=name, t=t, k=spread, vector=element.vector, lanes=lanes, integer=integer,
+        alignment=element.target.vector_bytes, c_type=element.c_type, **names, **sum_texts(t, element),
+    )  # fmt: skip
+    return *(_vector(names[role], *types[role], lanes) for role in types), Shared(name, source)
+
+
+def _vector(name: str, c_type: str, size: int, lanes: int) -> Shared:
+    source = render(
+        "c/vector.h.j2", vector=name, c_type=c_type, lanes=lanes, vector_bytes=lanes * size, element_bytes=size
+    )
+    return Shared(name, source)

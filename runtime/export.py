@@ -1,0 +1,106 @@
+"""`tf.compile`: functions over one graph as a C library in a folder.
+
+In: fetches and feeds by function name. Out: a folder with C, a header, libraries and what describes them. The texts come
+from `codegen/export`; here the graph is asked what the functions need, and files are written and compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..codegen.export.isas import Isa
+    from .targets import Platform
+
+NATIVE = "native"
+
+exports: list[Exported] = []
+"""What this process has exported so far."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `tf.compile` has written: the folder, the names of its files, and what `MODEL.json` says."""
+
+    folder: Path
+    prefix: str
+    files: tuple[str, ...]
+    record: Mapping[str, Any]
+
+    @property
+    def library(self) -> Path | None:
+        """The shared library; None if only C was asked for."""
+        names = [name for name in self.files if name.endswith((".so", ".dylib", ".dll", ".wasm"))]
+        return self.folder / names[0] if names else None
+
+
+def compile(
+    functions: Mapping[str, Any],
+    path: str | Path,
+    prefix: str | None = None,
+    target: str | None = None,
+    isas: Sequence[str] | None = None,
+    c_only: bool = False,
+    session: Any = None,
+) -> Exported:
+    """Write a C library with these functions into the folder `path`, and return what it holds.
+
+    `functions` maps names in C to `(fetches, feeds)` or `(fetches, feeds, given)`. `fetches` is a tensor, operation or
+    variable, or a list of them; `feeds` is a list of the tensors that become arguments, in this order. Either may be a
+    dictionary from names in C; without, arguments and outputs are called as their nodes. `given` maps further tensors to
+    values that become part of the function, such as `{is_training: False}`. All functions share the variables of the graph.
+
+    `prefix` begins all names in C and those of the files (default: as the folder is called). `isas` are the instruction sets
+    that one library has code for, `"native"` for this machine's (default on x86-64: sse2, avx2 and avx512, chosen when a
+    program runs). `target` compiles for another machine. With `c_only` no compiler is needed and no library made. The values
+    of the variables of `session` become `PREFIX.safetensors`.
+
+    InvalidArgumentError: something has no C form. ValueError, TypeError: a wrong argument. UnavailableError: no compiler.
+    """
+    # the compiler's imports cost time that programs need not pay which export nothing
+    from ..codegen.export.model import INITIALIZE, export_model
+    from ..codegen.export.names import check_prefix, prefix_of
+    from .export_files import built, library_names, record_of, written
+    from .export_functions import checked, function_of, graph_of
+    from .export_values import initializer, weights
+    from .targets import find_platform, own_platform
+
+    prefix = prefix_of(Path(path).resolve().name) if prefix is None else prefix
+    check_prefix(prefix)
+    platform = None if c_only and target is None and own_platform() is None else find_platform(target)
+    chosen = _isas(isas, platform, target is not None)
+    graph = graph_of(functions, session)
+    specified = [function_of(graph, name, specification) for name, specification in checked(functions).items()]
+    start, fills = initializer(graph, specified, INITIALIZE)
+    model = export_model(specified, start, fills, prefix, chosen)
+    values = None if session is None else weights(session, model, graph)
+    libraries = () if c_only or platform is None else library_names(platform, prefix)
+    texts = written(Path(path), model, values, libraries)
+    if libraries and platform is not None:
+        built(Path(path), model, platform, _is_native(isas))
+    record = record_of(Path(path), model, platform.name if platform else None, texts, libraries)
+    exports.append(Exported(Path(path), prefix, (*texts, *libraries, f"{prefix}.json"), record))
+    return exports[-1]
+
+
+def _isas(names: Sequence[str] | None, platform: Platform | None, is_cross: bool) -> tuple[Isa, ...]:
+    """The instruction sets of a library: those that were asked for, else all that the platform has."""
+    from ..codegen.export.isas import DEFAULT_X86, ordered
+    from ..codegen.target import machine_target
+
+    if names is None:
+        least = platform.kernels if platform else machine_target().name
+        names = DEFAULT_X86 if least in DEFAULT_X86 else (least,)
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if NATIVE in names:
+        if len(names) > 1 or is_cross:
+            raise ValueError("isas: native stands for this machine's instruction set, alone and without a target")
+        names = (machine_target().name,)
+    return ordered(names)
+
+
+def _is_native(names: Sequence[str] | None) -> bool:
+    return names is not None and NATIVE in ((names,) if isinstance(names, str) else names)

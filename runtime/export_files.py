@@ -1,0 +1,186 @@
+"""The folder of an exported model: texts written safely, libraries compiled, and the record of it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ..codegen.export.beside import texts
+from ..codegen.export.model import Model, dims_record
+from ..errors import InternalError, UnavailableError
+from .cache import module_cache
+from .targets import COMMON_OPTIONS, Builder, Platform, builder
+from .toolchain import HOW_TO_INSTALL, Compiler, processor_options, target_options
+
+_BUILD_OPTIONS = tuple(option for option in COMMON_OPTIONS if not option.startswith(("-std=", "-fvisibility=")))
+_SMALL = ("-fno-asynchronous-unwind-tables",)  # no exception passes through: 19 KB less of 370 for lenet
+_BASELINE = ("-O2",)  # the same bits; 37 KB less of 334 for the digits example, and lenet's step is as fast
+# for code that few processors run, and that rounds alike however it is compiled, as it has no fused operations: 31 KB less,
+# and a step of lenet takes the same time
+_BASELINE = ("-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic")
+_MARK, _MARKED = b" by tfgraph", 400  # what every text says of itself in its first bytes
+SHOWN_LINES = 30  # of a failed compiler's output
+
+
+# --- texts ----------------------------------------------------------------------------------------------------------------
+
+
+def written(folder: Path, model: Model, values: Any, libraries: Sequence[str]) -> tuple[str, ...]:
+    """Write the texts and the weights, for a folder that will have these libraries too; the names of the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = {isa.name: processor_options(isa.name, Compiler(("cc",), "")) for isa in model.isas}
+    beside = texts(model, _BUILD_OPTIONS, machine, libraries)
+    files = {f"{model.prefix}.c": model.source, f"{model.prefix}.h": model.header, **beside}
+    for name in files:
+        _check_ours(folder / name)
+    for name, text in files.items():
+        _replace(folder / name, text.encode())
+    if values is None:
+        return tuple(files)
+    from ..checkpoint.model import write_model_checkpoint
+
+    weights = f"{model.prefix}.safetensors"
+    write_model_checkpoint(str(folder / weights), *values)
+    return (*files, weights)
+
+
+def _check_ours(path: Path) -> None:
+    """FileExistsError if there is a file of this name that was not exported: it would be lost."""
+    if path.exists() and _MARK not in path.read_bytes()[:_MARKED]:
+        raise FileExistsError(f"{path} is there already and was not exported: choose another folder, or move it away")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file beside its place, then move it there: nobody sees half of it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# --- libraries ------------------------------------------------------------------------------------------------------------
+
+
+def library_names(wanted: Platform, prefix: str) -> tuple[str, ...]:
+    """The names of the shared and the static library on a platform."""
+    return wanted.shared.format(prefix), wanted.static.format(prefix)
+
+
+def built(folder: Path, model: Model, wanted: Platform, is_native: bool) -> tuple[str, ...]:
+    """Compile the C file for every instruction set, side by side, and make both libraries; their names.
+
+    UnavailableError: there is no compiler for the platform. InternalError: it failed.
+    """
+    tools = builder(wanted)
+    prefix = model.prefix
+    shared, static = library_names(wanted, prefix)
+    with module_cache().build_folder() as build:
+        for name in (f"{prefix}.c", f"{prefix}.h"):
+            (build / name).write_bytes((folder / name).read_bytes())
+        objects = [f"{prefix}_{isa.name}.o" for isa in model.isas]
+        with ThreadPoolExecutor(max_workers=_processors()) as crew:
+            list(crew.map(lambda job: _run(tools, job, build), _object_commands(tools, model, objects, is_native)))
+        _run(tools, tools.link(objects, shared), build)
+        _run(tools, tools.archive(objects, static), build)
+        for name in (shared, static):
+            _replace(folder / name, (build / name).read_bytes())
+    os.chmod(folder / shared, 0o755)
+    return shared, static
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _object_commands(tools: Builder, model: Model, objects: Sequence[str], is_native: bool) -> list[list[str]]:
+    """How each object is compiled: the first has the interface, the others the kernels for one more instruction set."""
+    macro = model.prefix.upper()
+    commands = []
+    for i, (isa, name) in enumerate(zip(model.isas, objects, strict=True)):
+        options = [f"-D{macro}_WITH_{other.macro}" for other in model.isas[1:]] if i == 0 else [f"-D{macro}_KERNELS_ONLY"]
+        if i == 0 and len(model.isas) > 1:  # for old processors only
+            options += _BASELINE
+        if i == 0 and isa.name == "sse2" and len(model.isas) > 1:
+            options += _BASELINE
+        if is_native:
+            options += target_options(tools.compiler)
+        commands.append(tools.compile(f"{model.prefix}.c", name, isa.name, [*_SMALL, f"-D{macro}_SHARED", *options]))
+    return commands
+
+
+def _run(tools: Builder, command: Sequence[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,  # so that no path of this machine gets into the product
+            env=tools.compiler.environment(module_cache().folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise UnavailableError(None, None, f"{command[0]} cannot be started: {error}. {HOW_TO_INSTALL}") from error
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[:SHOWN_LINES]
+        lines = [f"{command[0]} failed with status {done.returncode}.", f"  command: {' '.join(command)}"]
+        raise InternalError(None, None, "\n".join([*lines, *(f"    {line}" for line in said)]))
+
+
+# --- the record -----------------------------------------------------------------------------------------------------------
+
+
+def record_of(
+    folder: Path, model: Model, target: str | None, written_files: Iterable[str], libraries: Iterable[str]
+) -> Mapping[str, Any]:
+    """What the folder holds, as it is written to MODEL.json."""
+    record = {
+        "format": "tfgraph-model-1",
+        "prefix": model.prefix,
+        "target": target,
+        "isas": [isa.name for isa in model.isas],
+        "functions": {
+            f.name: {
+                "arguments": [_parameter(p) for p in f.parameters if not p.is_output],
+                "outputs": [_parameter(p) for p in f.parameters if p.is_output],
+            }
+            for f in model.functions
+        },
+        "variables": [{"name": v.op_name, "dtype": v.dtype.name, "shape": list(v.dims)} for v in model.instance.variables],
+        "random_operations": [r.op_name for r in model.instance.randoms],
+        "arena_bytes": {
+            isa: {name: {"per_sample": a, "fixed": b} for name, (a, b) in found.items()}
+            for isa, found in model.arenas.items()
+        },
+        "files": {name: _file(folder / name) for name in (*written_files, *libraries)},
+    }
+    _replace(folder / f"{model.prefix}.json", (json.dumps(record, indent=1) + "\n").encode())
+    return record
+
+
+def _parameter(p: Any) -> dict[str, Any]:
+    return {
+        "name": p.name,
+        "tensor": p.node,
+        "dtype": p.dtype.name,
+        "shape": dims_record(p.dims),
+        "c_type": p.c_type,
+        "by_value": p.by_value,
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
