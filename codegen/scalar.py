@@ -37,6 +37,12 @@ def c_type(dtype: DType) -> str:
     return C_TYPES[name]
 
 
+def read_type(dtype: DType) -> str:
+    """The C type that kernels read elements as: bools as bytes, for gcc 12 vectorizes no loop that loads a bool."""
+    name = c_type(dtype)
+    return "uint8_t" if name == "bool" else name
+
+
 def literal(value: Any, dtype: DType) -> str:
     """A number as C text of exactly `dtype`."""
     name = dtype.base_dtype.name

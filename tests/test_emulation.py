@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 import tfgraph as tf
 from tests._emulated import EMULATORS, emulation
 from tests._evaluate import compiled
-from tests._nets import NETS
 from tests.test_ops import AREAS, differences, inputs_of, outputs_of, placeholders
 
 SIZE = 9

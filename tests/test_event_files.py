@@ -76,7 +76,11 @@ def test_graphs(tmp_path: Path) -> None:
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
     shown = GraphDef.FromString(event[GRAPH])
-    assert [(node.name, node.op) for node in shown.node] == [(op.name, op.type) for op in graph.get_operations()]
+    # what is one node here and several in TensorFlow ends in a node with the name
+    known = {op.name: op.type for op in graph.get_operations()}
+    assert [node.name for node in shown.node if node.name in known] == list(known)
+    replaced = ("_Count", "_SpreadLike", "_UnbroadcastLike")
+    assert all(known[node.name] in (node.op, *replaced) for node in shown.node if node.name in known)
     found = {node.name: node for node in shown.node}
     assert found["x"].device.lower().endswith("cpu:0")
     assert list(found["MatMul"].input) == ["x", "weights/read"]
@@ -192,6 +196,6 @@ def test_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_messages() -> None:
     assert tf.summary.Summary is tf.Summary
     assert tf.summary.Event is tf.Event
-    for module, name in ((tf, "tfgraph"), (tf.summary, "tfgraph.summary")):
+    for module, name in ((tf, "tensorflow"), (tf.summary, "tfgraph.summary")):
         with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'Nothing'"):
             _ = module.Nothing

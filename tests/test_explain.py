@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -217,6 +218,7 @@ def test_memory() -> None:
 def test_asking_runs_nothing_and_needs_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setitem(sys.modules, "ziglang", None)  # it would be one
     x, v = fed(4), tf.Variable(np.zeros(4, np.float32))
     session = tf.Session()
     machine._warn_without_compiler.cache_clear()

@@ -132,7 +132,8 @@ def complaints(compiler: str, source: str, folder: Path, *options: str) -> str:
     file.write_text(source)
     found = compiler_of(COMPILERS[compiler])
     flags = [option for option in OPTIONS if option != "-shared"]
-    return compile_c(*flags, *target_options(found), *STRICT, *options, "-c", "-o", "step.o", file, folder=folder, compiler=found)
+    flags += [*target_options(found), *STRICT, *options]
+    return compile_c(*flags, "-c", "-o", "step.o", file, folder=folder, compiler=found)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -97,7 +97,7 @@ def tensor(shape: Any, offsets: Any, dtype: Any = "F32") -> dict[str, Any]:
 )
 def test_safetensors_that_are_wrong(tmp_path: Path, head: Any, data: bytes) -> None:
     path = put_safetensors(tmp_path / "w.safetensors", head, data)
-    with pytest.raises(tf.errors.DataLossError, match="Unable to read file|Checksum does not match"):
+    with pytest.raises(tf.errors.DataLossError, match=r"Unable to read file|Checksum does not match"):
         all_values(SafetensorsReader(path))
 
 

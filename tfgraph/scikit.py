@@ -149,9 +149,10 @@ class _Estimator(BaseEstimator):
 class TFGraphClassifier(ClassifierMixin, _Estimator):
     """A net that chooses between classes.
 
-    `build(x, outputs, training)` makes the net where dense layers are not enough: from a float32 tensor [None, features] and
-    a bool tensor that is true while fitting, a tensor [None, classes] of logits. `alpha` weighs half the sum of the squares of
-    all kernels. After `fit`: `classes_`, `weights_` (arrays by the variables' names), `loss_curve_` (one value an epoch).
+    `build(x, outputs, training)` makes the net where dense layers are not enough: from a float32 tensor [None, features]
+    and a bool tensor that is true while fitting, a tensor [None, classes] of logits. `alpha` weighs half the sum of the
+    squares of all kernels. After `fit`: `classes_`, `weights_` (arrays by the variables' names), `loss_curve_` (one value
+    an epoch).
     """
 
     def _losses(self, y: Any, out: Any) -> Any:

@@ -99,7 +99,7 @@ class Scribe:
         if buffer not in self.pointers:
             name = name or self.names.unique(label)
             qualifier = "" if buffer in self.writable else "const "
-            # gcc 12 vectorizes no loop that loads a bool; a bool's byte is 0 or 1 (dropout's mask: 470 us -> 30 us)
+            # as scalar.read_type: a bool's byte is 0 or 1 (dropout's mask: 470 us -> 30 us)
             ctype = "uint8_t" if qualifier and buffer.ctype == "bool" else buffer.ctype
             cast = f"{qualifier}{ctype} *"
             self.pointers[buffer] = (name, f"{cast}restrict {name} = ({cast})({buffer.address()});".replace("(s->", "(s->"))

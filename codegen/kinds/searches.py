@@ -11,7 +11,7 @@ from ..emitted import Launch, Shared
 from ..ir import Kernel, Size
 from ..problems import NotCompilable
 from ..render import render, tidy
-from ..scalar import c_type, literal, size_text
+from ..scalar import c_type, literal, read_type, size_text
 from . import Context, Written
 from .arrays import block_of, chunks, no_scratch, operand, place, result, scribe_of, sides, written
 from .pointwise import header
@@ -100,7 +100,7 @@ def argreduce(context: Context) -> Written:
         comment=header(scribe),
         columns=columns,
         size=size_text(size),
-        ctype=c_type(x.dtype),
+        ctype=read_type(x.dtype),
         position_type=c_type(output.dtype),
         position="k" if output.dtype.base_dtype.name == "int64" else f"({c_type(output.dtype)})k",
         x=f"{source}[{place(strides, (columns.outer, 'k', column))}]",
@@ -109,7 +109,7 @@ def argreduce(context: Context) -> Written:
         y=f"{operand(scribe, output)}[{place((inner, 1), (columns.outer, column))}]",
         row=f"&{source}[{place(strides, (columns.outer, '0', '0'))}]" if is_row else "",
         piece=PIECE,
-        find=f"tg_find_{c_type(x.dtype)}",
+        find=f"tg_find_{read_type(x.dtype)}",
         no_elements=scribe.fail(node) if isinstance(size, Batch) else "",
     )
     launch = Launch(text.name, chunks(columns.items, columns.block))
@@ -117,7 +117,7 @@ def argreduce(context: Context) -> Written:
 
 
 def _finding(dtype: DType, name: str) -> Shared:
-    return Shared(name, tidy(render("c/find.h.j2", name=name, c_type=c_type(dtype), stretch=STRETCH)))
+    return Shared(name, tidy(render("c/find.h.j2", name=name, c_type=read_type(dtype), stretch=STRETCH)))
 
 
 # --- running sums and products ----------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def topk(context: Context) -> Written:
     text = TopText(
         name=context.kernel.name,
         comment=header(scribe),
-        ctype=c_type(x.dtype),
+        ctype=read_type(x.dtype),
         x=operand(scribe, x),
         columns=size_text(columns),
         k=size_text(k),
@@ -228,7 +228,7 @@ def topk(context: Context) -> Written:
 
 
 def _selection(dtype: DType) -> Shared:
-    name = c_type(dtype)
+    name = read_type(dtype)
     return Shared(f"top_{name}", tidy(render("c/top.h.j2", ctype=name, is_floating=dtype.is_floating)))
 
 
