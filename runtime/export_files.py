@@ -21,10 +21,9 @@ from .toolchain import HOW_TO_INSTALL, Compiler, processor_options, target_optio
 
 _BUILD_OPTIONS = tuple(option for option in COMMON_OPTIONS if not option.startswith(("-std=", "-fvisibility=")))
 _SMALL = ("-fno-asynchronous-unwind-tables",)  # no exception passes through: 19 KB less of 370 for lenet
-_BASELINE = ("-O2",)  # the same bits; 37 KB less of 334 for the digits example, and lenet's step is as fast
-# for code that few processors run, and that rounds alike however it is compiled, as it has no fused operations: 31 KB less,
-# and a step of lenet takes the same time
-_BASELINE = ("-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic")
+# beside code for better processors, that for the oldest is made small: the same bits, 37 KB less of 334 for the digits
+# example, and a step of lenet takes the same time
+_BASELINE = ("-O2",)
 _MARK, _MARKED = b" by tfgraph", 400  # what every text says of itself in its first bytes
 SHOWN_LINES = 30  # of a failed compiler's output
 
@@ -36,7 +35,9 @@ def written(folder: Path, model: Model, values: Any, libraries: Sequence[str]) -
     """Write the texts and the weights, for a folder that will have these libraries too; the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     machine = {isa.name: processor_options(isa.name, Compiler(("cc",), "")) for isa in model.isas}
-    beside = texts(model, _BUILD_OPTIONS, machine, libraries)
+    if len(model.isas) > 1:
+        machine[model.isas[0].name] += _BASELINE
+    beside = texts(model, (*_BUILD_OPTIONS, *_SMALL), machine, libraries)
     files = {f"{model.prefix}.c": model.source, f"{model.prefix}.h": model.header, **beside}
     for name in files:
         _check_ours(folder / name)
@@ -110,9 +111,7 @@ def _object_commands(tools: Builder, model: Model, objects: Sequence[str], is_na
     commands = []
     for i, (isa, name) in enumerate(zip(model.isas, objects, strict=True)):
         options = [f"-D{macro}_WITH_{other.macro}" for other in model.isas[1:]] if i == 0 else [f"-D{macro}_KERNELS_ONLY"]
-        if i == 0 and len(model.isas) > 1:  # for old processors only
-            options += _BASELINE
-        if i == 0 and isa.name == "sse2" and len(model.isas) > 1:
+        if i == 0 and len(model.isas) > 1:
             options += _BASELINE
         if is_native:
             options += target_options(tools.compiler)

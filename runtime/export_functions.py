@@ -43,7 +43,7 @@ def graph_of(functions: Any, session: Any) -> Any:
         elif isinstance(item, (list, tuple)):
             waiting += item
         elif isinstance(item, (Tensor, Operation, TensorLike)):
-            return item.graph
+            return item.graph  # type: ignore[union-attr]
     return get_default_graph()
 
 

@@ -37,7 +37,7 @@ def initializer(graph: Any, functions: Sequence[Function], name: str) -> tuple[F
     return Function(name, tuple(order), (), (), asked, (), ()), fills
 
 
-def _everywhere(tensor: Any) -> np.generic | None:
+def _everywhere(tensor: Any) -> Any:
     """The number that all elements of an initial value are, bit by bit; None if there is no such number."""
     op = tensor.op
     while op.type == "Identity":

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from ..errors import UnavailableError
 from .toolchain import HOW_TO_INSTALL, Compiler, compiler_of, find_compiler, processor_options
@@ -40,7 +41,7 @@ class Platform:
     static: str = "lib{}.a"
 
 
-_MAC = {"link": ("-shared", "-Wl,-install_name,@rpath/{}"), "shared": "lib{}.dylib"}
+_MAC: dict[str, Any] = {"link": ("-shared", "-Wl,-install_name,@rpath/{}"), "shared": "lib{}.dylib"}
 
 PLATFORMS = {
     found.name: found

@@ -55,7 +55,7 @@ class _Net:
             y = tf.placeholder(tf.float32, [None, targets.shape[1]], "y")
             loss = tf.reduce_mean(estimator._losses(y, self.out))
             if estimator.alpha:
-                kernels = [v for v in tf.trainable_variables() if v.shape.ndims > 1]
+                kernels = [v for v in tf.trainable_variables() if len(v.shape.as_list()) > 1]
                 loss += estimator.alpha * tf.add_n([tf.nn.l2_loss(v) for v in kernels])
             with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                 step = tf.train.AdamOptimizer(estimator.learning_rate).minimize(loss)

@@ -229,6 +229,7 @@ class MatMulPlan:
     def rest_rows(self) -> int:
         """Rows of the product that one tile of the last columns takes."""
         assert self.rest_tile is not None
+        assert self.tile is not None
         return self.rest_tile.vectors * self.width // self.tile.vectors
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...opdef import Update
 from ...shapes import Batch, element_count
@@ -100,7 +101,8 @@ def plan_memory(
                     buffers[value] = given
     batch: list[Request] = []
     fixed: list[Request] = []
-    needs = [(v, _bytes(v), start, end) for v, (start, end) in intervals.items() if v not in buffers]
+    needs: list[tuple[Any, Size, int, int]] = []
+    needs += [(v, _bytes(v), start, end) for v, (start, end) in intervals.items() if v not in buffers]
     needs += [(i, size, i, i) for i, size in scratch.items() if size.per_batch or size.fixed]
     together = {i: run for run in runs for i in range(run[0], run[1] + 1)}
     for owner, size, first, last in needs:

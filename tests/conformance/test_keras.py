@@ -48,19 +48,19 @@ if sys.argv[1] == "cnn":
     model.add(Flatten())
     model.add(Dense(64, activation="relu"))
     model.add(Dropout(0.5))
-    optimizer = keras.optimizers.Adadelta()
+    optimizer = keras.optimizers.Adadelta(clipnorm=100.0)
 elif sys.argv[1] == "mlp":
     model.add(Flatten(input_shape=(24, 24, 1)))
     model.add(Dense(64, activation="relu"))
     model.add(Dropout(0.2))
     model.add(Dense(64, activation="tanh"))
-    optimizer = keras.optimizers.RMSprop()
+    optimizer = keras.optimizers.RMSprop(clipnorm=100.0)
 else:
     model.add(Conv2D(8, (3, 3), strides=2, input_shape=(24, 24, 1)))
     model.add(BatchNormalization())
     model.add(Flatten())
     model.add(Dense(32, activation="relu"))
-    optimizer = keras.optimizers.Adam(clipnorm=1.0)
+    optimizer = keras.optimizers.Adam(clipnorm=1.0)  # the norm needs all gradients: see below
 model.add(Dense(10, activation="softmax"))
 model.compile(loss="categorical_crossentropy", optimizer=optimizer, metrics=["accuracy"])
 callbacks = [ModelCheckpoint("best.h5", save_best_only=True), EarlyStopping(patience=5)]
@@ -119,9 +119,10 @@ def test_scripts_train_alike(net: str, tmp_path: Path) -> None:
         [sys.executable, str(launcher), str(KERAS), str(script), net], tmp_path / "theirs", TF_USE_LEGACY_KERAS="1"
     )
     assert ours.keys() == theirs.keys()
-    # Keras assigns variables while other gradients may still read them, so TensorFlow's losses are not the same in every run,
-    # unless something needs all gradients before the first assignment, as the clipping of norms does
-    near = {"loss": 2e-4, "val_loss": 5e-3} if net == "normalised" else {"loss": 0.05, "val_loss": 0.1}
-    for key, relative in near.items():
-        np.testing.assert_allclose(ours[key], theirs[key], rtol=relative)
-    np.testing.assert_allclose(ours["val_acc"], theirs["val_acc"], atol=0.01 if net == "normalised" else 0.08)
+    # Keras assigns variables while other gradients may still read them, so TensorFlow's losses are not the same in every run
+    # (5 % apart), unless something needs all gradients before the first assignment, as the clipping of norms does
+    # Adadelta at its rate of 1 makes much of a rounding: 0.6 % after 22 steps of the net with convolutions
+    far = 0.02 if net == "cnn" else 2e-4
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=far)
+    np.testing.assert_allclose(ours["val_loss"], theirs["val_loss"], rtol=max(far, 5e-3))
+    np.testing.assert_allclose(ours["val_acc"], theirs["val_acc"], atol=0.02)
