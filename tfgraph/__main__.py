@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 COMMANDS = {
+    "doctor": ("runtime.doctor", "say what this machine has for tfgraph, and what missing pieces would give"),
     "run": ("runtime.run_command", "run a script that imports TensorFlow on tfgraph, as it is"),
     "check": ("runtime.check_command", "list what scripts use of TensorFlow that is not here"),
     "compile": ("runtime.compile_command", "export the functions of a graph: a C file, its header, libraries"),

@@ -48,7 +48,7 @@ if sys.argv[1] == "cnn":
     model.add(Flatten())
     model.add(Dense(64, activation="relu"))
     model.add(Dropout(0.5))
-    optimizer = keras.optimizers.Adadelta(clipnorm=100.0)
+    optimizer = keras.optimizers.SGD(lr=0.05, momentum=0.9, nesterov=True, clipnorm=100.0)
 elif sys.argv[1] == "mlp":
     model.add(Flatten(input_shape=(24, 24, 1)))
     model.add(Dense(64, activation="relu"))
@@ -114,15 +114,17 @@ def test_scripts_train_alike(net: str, tmp_path: Path) -> None:
     script.write_text(SCRIPT)
     launcher.write_text(ON_TENSORFLOW)
     path = os.pathsep.join([str(KERAS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    ours = history([sys.executable, "-m", "tfgraph", "run", str(script), net], tmp_path / "ours", PYTHONPATH=path)
+    # where a patch of an image is all zeros and biases still are, sums are exactly 0 only without Winograd, and the gradient of
+    # ReLU goes by their sign: 2e-5 of the second loss
+    own = {"PYTHONPATH": path, "TFGRAPH_CONV": "direct"}
+    ours = history([sys.executable, "-m", "tfgraph", "run", str(script), net], tmp_path / "ours", **own)
     theirs = history(
         [sys.executable, str(launcher), str(KERAS), str(script), net], tmp_path / "theirs", TF_USE_LEGACY_KERAS="1"
     )
     assert ours.keys() == theirs.keys()
     # Keras assigns variables while other gradients may still read them, so TensorFlow's losses are not the same in every run
     # (5 % apart), unless something needs all gradients before the first assignment, as the clipping of norms does
-    # Adadelta at its rate of 1 makes much of a rounding: 0.6 % after 22 steps of the net with convolutions
-    far = 0.02 if net == "cnn" else 2e-4
-    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=far)
-    np.testing.assert_allclose(ours["val_loss"], theirs["val_loss"], rtol=max(far, 5e-3))
-    np.testing.assert_allclose(ours["val_acc"], theirs["val_acc"], atol=0.02)
+    # with Adadelta at its rate of 1, the net with convolutions differs by 6 % from run to run of TensorFlow even so
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=2e-4)
+    np.testing.assert_allclose(ours["val_loss"], theirs["val_loss"], rtol=5e-3)
+    np.testing.assert_allclose(ours["val_acc"], theirs["val_acc"], atol=0.01)
