@@ -125,6 +125,8 @@ def test_scripts_train_alike(net: str, tmp_path: Path) -> None:
     # Keras assigns variables while other gradients may still read them, so TensorFlow's losses are not the same in every run
     # (5 % apart), unless something needs all gradients before the first assignment, as the clipping of norms does
     # with Adadelta at its rate of 1, the net with convolutions differs by 6 % from run to run of TensorFlow even so
-    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=2e-3)
-    np.testing.assert_allclose(ours["val_loss"], theirs["val_loss"], rtol=5e-3)
-    np.testing.assert_allclose(ours["val_acc"], theirs["val_acc"], atol=0.01)
+    for key, near in (("loss", 1e-3), ("val_loss", 5e-3)):
+        # 22 steps, then 11 more, which make much of a rounding
+        np.testing.assert_allclose(ours[key][:2], theirs[key][:2], rtol=near)
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=0.05)
+    np.testing.assert_allclose(ours["val_acc"], theirs["val_acc"], atol=0.02)
