@@ -215,6 +215,16 @@ def test_what_c_cannot_compute_is_refused_at_its_line(tmp_path: Path) -> None:
     tf.compile({"f": (branch, [x], {flag: True})}, folder, prefix="net", c_only=True)
 
 
+@needs_compiler
+@pytest.mark.parametrize("name", ["int", "class", "NULL", "errno", "main", "model", "initialize_program"])
+def test_words_of_c_are_names_of_functions_like_any_other(name: str, tmp_path: Path) -> None:
+    """What a user calls a function stands nowhere in the code without the prefix before it or something behind it."""
+    x = tf.placeholder(tf.float32, [None, 3], "x")
+    tf.compile({name: (tf.nn.relu(x), [x])}, tmp_path, prefix="net", isas=["native"])
+    assert f"int net_{name}(net *model" in (tmp_path / "net.h").read_text()
+    compile_c("-c", *WARNINGS, "-o", "main.o", "main.c", folder=tmp_path)
+
+
 @pytest.mark.parametrize("name", ["create", "9f", "a-b", "save", ""])
 def test_names_of_functions_are_checked(name: str, tmp_path: Path) -> None:
     x = tf.placeholder(tf.float32, [None])
