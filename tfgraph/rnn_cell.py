@@ -162,6 +162,7 @@ class BasicLSTMCell(_Cell):
     ) -> None:
         super().__init__(num_units, activation, reuse, name, dtype, **options)
         self._forget_bias, self._is_tuple = forget_bias, state_is_tuple
+        self._clip: float | None = None  # of LSTMCell
 
     @property
     def state_size(self) -> Any:  # type: ignore[override]
@@ -171,6 +172,8 @@ class BasicLSTMCell(_Cell):
         c, h = state[0] if self._is_tuple else array.split(state[0], 2, axis=1)
         take, new, forget, give = array.split(self.product(inputs, h, self._kernel, self._bias), 4, axis=1)
         c = c * math.sigmoid(forget + self._forget_bias) + math.sigmoid(take) * self._activation(new)
+        if self._clip is not None:
+            c = math.minimum(math.maximum(c, -self._clip), self._clip)
         h = self._activation(c) * math.sigmoid(give)
         return h, LSTMStateTuple(c, h) if self._is_tuple else array.concat([c, h], 1)
 
@@ -207,15 +210,6 @@ class LSTMCell(BasicLSTMCell):
     def build(self, input_shape: TensorShape) -> None:
         size = self.last_size(input_shape, -1, "last dimension")
         self._kernel, self._bias = self.weights_of("", size, 4 * self._units, zeros_initializer(), self._initializer)
-
-    def call(self, inputs: Tensor, *state: Any, **options: Any) -> Any:
-        c, h = state[0] if self._is_tuple else array.split(state[0], 2, axis=1)
-        take, new, forget, give = array.split(self.product(inputs, h, self._kernel, self._bias), 4, axis=1)
-        c = math.sigmoid(forget + self._forget_bias) * c + math.sigmoid(take) * self._activation(new)
-        if self._clip is not None:
-            c = math.minimum(math.maximum(c, -self._clip), self._clip)
-        h = math.sigmoid(give) * self._activation(c)
-        return h, LSTMStateTuple(c, h) if self._is_tuple else array.concat([c, h], 1)
 
 
 class MultiRNNCell(RNNCell):

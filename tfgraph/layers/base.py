@@ -191,6 +191,13 @@ def layout_of(data_format: str) -> str:
     return found
 
 
+def padding_of(padding: str) -> str:
+    """ "VALID" or "SAME"; ValueError for anything else."""
+    if str(padding).lower() not in ("valid", "same"):
+        raise ValueError(f'The `padding` argument must be one of "valid", "same". Received: {padding}')
+    return padding.upper()
+
+
 def activated(outputs: Tensor, activation: Callable[[Any], Any] | None) -> Any:
     return outputs if activation is None else activation(outputs)
 

@@ -9,13 +9,7 @@ from .. import array, nn
 from ..initializers import zeros_initializer
 from ..shapes import TensorShape
 from ..tensor import Tensor
-from .base import Layer, activated, layout_of, sizes
-
-
-def _padding(padding: str) -> str:
-    if str(padding).lower() not in ("valid", "same"):
-        raise ValueError(f'The `padding` argument must be one of "valid", "same". Received: {padding}')
-    return padding.upper()
+from .base import Layer, activated, layout_of, padding_of, sizes
 
 
 class Conv2D(Layer):
@@ -50,7 +44,7 @@ class Conv2D(Layer):
         self.kernel_size = sizes(kernel_size, 2, "kernel_size")
         self.strides = sizes(strides, 2, "strides")
         self.dilation_rate = sizes(dilation_rate, 2, "dilation_rate")
-        self.padding, self._layout = _padding(padding), layout_of(data_format)
+        self.padding, self._layout = padding_of(padding), layout_of(data_format)
         self._kernel = (kernel_initializer, kernel_regularizer, True, kernel_constraint)
         self._bias = (bias_initializer, bias_regularizer, True, bias_constraint)
         self._activity_regularizer = activity_regularizer

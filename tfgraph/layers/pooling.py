@@ -7,8 +7,7 @@ from typing import Any
 
 from .. import nn
 from ..tensor import Tensor
-from .base import Layer, layout_of, sizes
-from .convolutional import _padding
+from .base import Layer, layout_of, padding_of, sizes
 
 
 class _Pooling2D(Layer):
@@ -29,7 +28,7 @@ class _Pooling2D(Layer):
         super().__init__(name=name, **options)
         self.pool_size = sizes(pool_size, 2, "pool_size")
         self.strides = sizes(strides, 2, "strides")
-        self.padding, self._layout = _padding(padding), layout_of(data_format)
+        self.padding, self._layout = padding_of(padding), layout_of(data_format)
 
     def call(self, inputs: Tensor, **options: Any) -> Any:
         four = (lambda pair: [1, *pair, 1]) if self._layout == "NHWC" else (lambda pair: [1, 1, *pair])
