@@ -7,12 +7,18 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import tfgraph as tf
 
 GOLDEN = Path(__file__).parent / "golden"
 LINES_SHOWN = 80  # of a difference from a golden file
+
+# the same examples in every run, so that a change fails for its own sake; `--hypothesis-profile=search` looks for new ones
+hypothesis.settings.register_profile("repeat", derandomize=True, database=None)
+hypothesis.settings.register_profile("search", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile("repeat")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -321,7 +321,7 @@ def check_groups(found: tuple[Group, ...]) -> None:
                     stack += [v.op for v in source.data_inputs()]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_groups_of_random_graphs_are_in_order(drawn: Any) -> None:
     with tf.Graph().as_default():

@@ -86,7 +86,7 @@ def train_too(fetches: list[Any]) -> list[Any]:
     return [*fetches, tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.nn.l2_loss(v * total))]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_plans_of_random_graphs(drawn: Any) -> None:
     with tf.Graph().as_default():

@@ -79,7 +79,7 @@ def test_a_cycle_is_told() -> None:
         execution_order([b], [], [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 def test_random_graphs(data: st.DataObject) -> None:
     """Against the definition, on random graphs with control inputs, writes and feeds."""

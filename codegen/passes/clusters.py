@@ -69,6 +69,8 @@ class Cluster:
         self.number = number
         self.nodes = [node]
         self.before: set[Node] = set()
+        self.bits = 1 << number  # a set of clusters is a number: this one, with those it has taken in,
+        self.above = 0  # and all that lead to it, through others too
         self.domain: Dims = domain_of(node)
         self.anchor: Node | None = None if is_map(node) else node
         self.kind = "pointwise"

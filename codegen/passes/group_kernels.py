@@ -43,13 +43,16 @@ class _Grouping(FusionRules):
         self.edges = dependencies(roots, recomputed)
         needed = _needed(roots)
         self.nodes = [n for n in roots.nodes if is_compute(n) and n in needed and n not in recomputed]
+        self.live: dict[Cluster, None] = {}  # those that no other has taken in
         super().__init__(set(roots.fetches), _users(self.nodes))
 
     def run(self) -> tuple[Group, ...]:
         for node in self.nodes:
-            own = Cluster(len(self.cluster), node)
+            own = self.cluster[node] = Cluster(len(self.cluster), node)
             own.before = set(self.edges[node])
-            self.cluster[node] = own
+            for producer in self._before(own):
+                own.above |= producer.above | producer.bits
+            self.live[own] = None
             for producer in self._producer_clusters(node):
                 self._try_merge(producer, node)
         self._join_siblings()
@@ -95,7 +98,8 @@ class _Grouping(FusionRules):
             for source in self._sources(cluster) if cluster.kind == "reduce" else ():
                 folds.setdefault((source, cluster.domain), []).append(cluster)
         for found in folds.values():
-            for first, second in pairwise([self.cluster[c.nodes[0]] for c in found]):
+            for earlier, later in pairwise(found):
+                first, second = self.cluster[earlier.nodes[0]], self.cluster[later.nodes[0]]
                 pair = sorted((first, second), key=lambda c: -len(c.axes))
                 if first is not second and self.makes_rows(*pair) and self._are_independent(first, second):
                     self._merge(*pair)
@@ -125,20 +129,7 @@ class _Grouping(FusionRules):
 
     def _is_convex(self, first: Cluster, second: Cluster) -> bool:
         """True if no path leads from `first` to `second` through a third group."""
-        start = first.nodes[0].id  # dependencies point to earlier nodes: a cluster that ends before cannot lead here
-        stack = [c for c in self._before(second) if c is not first]
-        seen = set(stack)
-        while stack:
-            current = stack.pop()
-            if current.nodes[-1].id < start:
-                continue
-            for c in self._before(current):
-                if c is first:
-                    return False
-                if c not in seen and c is not second:
-                    seen.add(c)
-                    stack.append(c)
-        return True
+        return not any(c.above & first.bits for c in self._before(second) if c is not first)
 
     def _merge(self, producer: Cluster, own: Cluster) -> None:
         """Move `own` into `producer` (the anchor, if one has it, decides the kind)."""
@@ -151,6 +142,12 @@ class _Grouping(FusionRules):
         for node in source.nodes:
             self.cluster[node] = target
         target.number = max(target.number, source.number)
+        target.bits |= source.bits
+        target.above = (target.above | source.above) & ~target.bits
+        del self.live[source]
+        for cluster in self.live:
+            if cluster.above & target.bits:
+                cluster.above |= target.above | target.bits
 
     def _ordered(self) -> tuple[Group, ...]:
         """Groups in topological order; among those ready, the one whose first node is earliest."""
