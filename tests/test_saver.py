@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -201,7 +202,7 @@ def test_old_checkpoints_go(tmp_path: Path, name: str) -> None:
     saver, sess = tf.train.Saver(max_to_keep=2), session()
     paths = [saver.save(sess, tmp_path / name, global_step=i) for i in range(4)]
     assert steps_in(tmp_path) == [2, 3]
-    assert len(list(tmp_path.iterdir())) == (3 if name.endswith("safetensors") else 5)
+    assert sum(p.suffix != ".meta" for p in tmp_path.iterdir()) == (3 if name.endswith("safetensors") else 5)
     assert saver.last_checkpoints == paths[2:]
     assert tf.train.latest_checkpoint(tmp_path) == paths[3]
     state = tf.train.get_checkpoint_state(tmp_path)
@@ -255,12 +256,30 @@ def test_the_list_of_checkpoints_recovered(tmp_path: Path) -> None:
     assert steps_in(tmp_path) == [2, 9, 10]  # those that were only named are not deleted
 
 
-def test_tensorflows_graph_file_goes_too(tmp_path: Path) -> None:
-    tf.Variable(1.0)
+def test_the_graph_stands_beside_its_checkpoint(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="needs the package tensorboard: pip install tensorboard")
+    w = tf.Variable(3.0, name="w")
+    tf.multiply(w, 2.0, name="twice")
     saver, sess = tf.train.Saver(max_to_keep=1), session()
-    Path(saver.save(sess, tmp_path / "ck", global_step=0) + ".meta").write_bytes(b"a graph")
-    saver.save(sess, tmp_path / "ck", global_step=1)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint", "ck-1.data-00000-of-00001", "ck-1.index"]
+    for step in range(2):
+        path = saver.save(sess, tmp_path / "ck", global_step=step)
+    names = ["checkpoint", "ck-1.data-00000-of-00001", "ck-1.index", "ck-1.meta"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    with tf.Graph().as_default(), tf.Session() as again:
+        tf.train.import_meta_graph(path + ".meta").restore(again, path)
+        assert again.run("twice:0") == 6
+    saver.save(sess, tmp_path / "without", write_meta_graph=False)
+    assert not (tmp_path / "without.meta").exists()
+    saver.export_meta_graph(tmp_path / "text", as_text=True)
+    assert 'name: "twice"' in (tmp_path / "text").read_text()
+
+
+def test_without_message_classes_no_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.meta_graph_pb2", None)
+    tf.Variable(1.0)
+    path = tf.train.Saver().save(session(), tmp_path / "ck")
+    assert path is not None
+    assert not Path(path + ".meta").exists()
 
 
 def test_a_checkpoint_that_cannot_be_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

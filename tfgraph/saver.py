@@ -1,7 +1,7 @@
 """`tf.train.Saver`: the variables of a session in files, and back.
 
 Values go directly between a session's store of variables and the files: a Saver adds no operations to the graph, so it can
-be made for a finalized one, and there are no `save/...` nodes to be found by name. No `.meta` file is written.
+be made for a finalized one, and there are no `save/...` nodes to be found by name.
 """
 
 from __future__ import annotations
@@ -146,8 +146,9 @@ class Saver:
         under a CRC-32C: equal values and random states make equal files, whichever of Python and exported C writes them.
         With `global_step`, a number or a tensor, the path gets `-<step>` behind it (before `.safetensors`). The folder is
         made if it is not there and its parent is. `latest_filename` is the name of the file with the list of checkpoints
-        (`checkpoint`), not written with `write_state=False`. No file with the graph is written: `write_meta_graph`,
-        `strip_default_attrs` and `save_debug_info` have no effect.
+        (`checkpoint`), not written with `write_state=False`. Beside a V2 checkpoint stands the graph, for
+        `tf.train.import_meta_graph`, unless `write_meta_graph` is False or the message classes that it takes (extra
+        `tensorboard`) are not installed. `strip_default_attrs` and `save_debug_info` have no effect.
 
         Files get their names when they are complete, so whatever ends a save early, the checkpoints from before are
         whole; older ones are deleted after that. Runs of other threads wait while the values are copied.
@@ -175,6 +176,8 @@ class Saver:
                 write_model_checkpoint(checkpoint, values, randoms)
             else:
                 write_bundle(checkpoint, values)
+                if write_meta_graph:
+                    _write_graph(sess.graph, f"{checkpoint}.{meta_graph_suffix}")
             if write_state:
                 self._record(checkpoint, folder, latest_filename)
                 self._delete_old(meta_graph_suffix)
@@ -183,6 +186,14 @@ class Saver:
                 raise ValueError(f"Parent directory of {save_path} doesn't exist, can't save.") from None
             raise
         return checkpoint
+
+    def export_meta_graph(
+        self, filename: Any = None, collection_list: Any = None, as_text: bool = False, **options: Any
+    ) -> Any:
+        """`tf.train.export_meta_graph` of the default graph, with its options."""
+        from .meta_graph import export_meta_graph
+
+        return export_meta_graph(filename, collection_list=collection_list, as_text=as_text, **options)
 
     def _built(self, what: str) -> dict[str, Any]:
         if self._variables is None:
@@ -390,6 +401,15 @@ def _make_folder(folder: str) -> None:
             os.mkdir(folder)
         except OSError as error:
             raise FailedPreconditionError(None, None, f"{folder}; {error.strerror}") from None
+
+
+def _write_graph(graph: Graph, path: str) -> None:
+    from .meta_graph import export_meta_graph
+
+    try:
+        export_meta_graph(path, graph=graph)
+    except ImportError as error:
+        logger.info("No %s: %s", path, error)
 
 
 def _remove(path: str, meta_graph_suffix: str) -> None:
