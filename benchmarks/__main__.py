@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import exports, kernels, nets, peaks, scaling
+from . import exports, keras_training, kernels, nets, peaks, scaling
 from .frameworks import FRAMEWORKS
 from .machine import available_cpus, describe
 from .models import NETS
 from .options import Options
 from .report import report
 
-PARTS = ("nets", "export", "kernels", "scaling")
+PARTS = ("nets", "export", "keras", "kernels", "scaling")
 RESULTS = "results.json"
 
 
@@ -38,10 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--threads", type=int, default=min(2, len(available_cpus())))
     parser.add_argument("--quick", action="store_true", help="few rounds and few cases")
+    parser.add_argument(
+        "--digits", type=Path, help="folder of MNIST's IDX files for the part keras (default: scikit-learn's digits)"
+    )
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the report")
     given = parser.parse_args(arguments)
     frameworks = tuple(name for name in FRAMEWORKS if name in given.frameworks or name == "tfgraph")
-    options = Options(frameworks, given.nets, given.threads, given.quick)
+    options = Options(frameworks, given.nets, given.threads, given.quick, given.digits)
     given.output.mkdir(parents=True, exist_ok=True)
     results = _earlier(given.output / RESULTS)
     if given.only:
@@ -78,6 +81,7 @@ def _measured(parts: tuple[str, ...], options: Options, results: dict[str, Any])
     measure = {
         "nets": lambda: nets.measure(options),
         "export": lambda: exports.measure(options),
+        "keras": lambda: keras_training.measure(options),
         "kernels": lambda: kernels.measure(options, limits[-1]),
         "scaling": lambda: scaling.measure(options),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,7 @@ class Options:
     nets: tuple[str, ...]
     threads: int = 2
     quick: bool = False
+    digits: Path | None = None  # a folder of IDX files; None: scikit-learn's
 
     @property
     def rounds(self) -> int:

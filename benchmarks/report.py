@@ -8,6 +8,7 @@ from typing import Any
 
 from .exports import median
 from .frameworks import FRAMEWORKS, OURS
+from .keras_training import section as keras_section
 from .kernels import best
 from .nets import best_peer, ratios
 from .peaks import Peaks, from_record
@@ -23,6 +24,9 @@ def report(results: Record, pictures: bool) -> str:
         parts += [_nets(results, pictures)]
     if "export" in results:
         parts += [_exports(results["export"])]
+    if "keras" in results:
+        text, heads, rows, notes = keras_section(results["keras"])
+        parts += ["\n\n".join([text, table(heads, rows) if rows else "", *notes])]
     if "kernels" in results:
         parts += [_kernels(results, pictures)]
     if "scaling" in results:

@@ -88,9 +88,9 @@ def test_keeps_nothing_where_nobody_reads_late() -> None:
     assert not {"_Snapshot", "_Copy"} & set(types(after))
 
 
-def test_fetched_variable_is_the_one_before_the_update() -> None:
+def test_fetched_variable_is_the_one_after_the_update() -> None:
     v = tf.Variable(np.zeros(2, np.float32), name="v")
     update = tf.assign_add(v, [1.0, 1.0])
     after = place_copies(roots_of([v.op.outputs[0], update.op], {}))
     (value,) = evaluate(after, [], variables={"v": np.array([4.0, 5.0], np.float32)}, in_place=True)
-    assert value.tolist() == [4.0, 5.0]
+    assert value.tolist() == [5.0, 6.0]

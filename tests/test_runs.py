@@ -224,15 +224,15 @@ def test_variables_belong_to_a_session(backend: str) -> None:
         assert [one.run(v), two.run(v)] == [3.0, 2.0]
 
 
-def test_fetched_beside_an_update_is_the_value_before(backend: str) -> None:
+def test_what_is_computed_beside_an_update_is_from_before_it_and_the_variable_from_after_it(backend: str) -> None:
     v = tf.Variable([1.0, 2.0])
     doubled = v * 2.0
     update = v.assign([10.0, 20.0])
     with tf.Session() as sess:
         sess.run(v.initializer)
-        before, old, new = sess.run([v, doubled, update])
-        assert before.tolist() == [1, 2]
+        itself, old, new, same = sess.run([v, doubled, update, tf.identity(v)])
         assert old.tolist() == [2, 4]
+        assert itself.tolist() == same.tolist() == [10, 20]
         assert new.tolist() == [10, 20]
         assert sess.run([v, doubled])[1].tolist() == [20, 40]
 
@@ -240,12 +240,12 @@ def test_fetched_beside_an_update_is_the_value_before(backend: str) -> None:
 def test_control_dependencies_decide_what_a_read_sees(backend: str) -> None:
     v = tf.Variable(1.0)
     with tf.control_dependencies([v.assign_add(1.0)]):
-        after = v.read_value()
+        after = v.read_value() + 0.0
     with tf.control_dependencies([after]):
         final = v.assign(after * 10.0)
     with tf.Session() as sess:
         sess.run(v.initializer)
-        assert sess.run([v.value(), after, final]) == [1.0, 2.0, 20.0]
+        assert sess.run([v + 0.0, after, final]) == [1.0, 2.0, 20.0]
         assert sess.run(v) == 20.0
 
 

@@ -378,6 +378,12 @@ class Graph:
 
         return graph_def(self, add_shapes)
 
+    def _repr_svg_(self) -> str | None:
+        """For notebooks: a picture of the graph, if Graphviz is installed."""
+        from .drawing import graph_svg
+
+        return graph_svg(self)
+
     def constant(self, array: np.ndarray, dtype: DType, name: str) -> Tensor:
         """A Const node holding `array`."""
         definition = opdef("Const")

@@ -6,7 +6,7 @@ their consumers, writes of variables as late as these edges allow, ties by opera
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import networkx
@@ -19,8 +19,9 @@ from .tensor import Operation, Tensor
 def execution_order(fetches: Iterable[Tensor], targets: Iterable[Operation], feeds: Iterable[Tensor]) -> list[Operation]:
     """The ancestors of `fetches` and `targets`, cut at the fed tensors, in execution order.
 
-    An operation that does not wait for a write goes before every write, so that a value fetched beside a training step
-    is the one from before the step. InvalidArgumentError if control inputs close a cycle.
+    An operation that does not wait for a write goes before every write, so that a value computed beside a training step
+    is the one from before the step; a variable itself is fetched as the step leaves it (`variables_last`).
+    InvalidArgumentError if control inputs close a cycle.
     """
     needed = _needed(networkx.DiGraph(), fetches, targets, frozenset(feeds))
     try:
@@ -30,6 +31,25 @@ def execution_order(fetches: Iterable[Tensor], targets: Iterable[Operation], fee
         names = " -> ".join(op.name for op, _ in cycle)
         text = f"Graph is invalid, contains a cycle with {len(cycle)} nodes: {names}"
         raise at_node(InvalidArgumentError, cycle[0][0], text) from None
+
+
+def variables_last(fetches: Iterable[Tensor], order: Iterable[Operation], fed: Container[Tensor]) -> list[Tensor]:
+    """`fetches`, with a variable's reference in place of every identity of it, if a run of `order` writes to variables.
+
+    A fetched reference is read when all is done, as in TensorFlow, whose fetches share the variable's memory:
+    `[train, global_step]` has the number of the step after the update.
+    """
+    if not any(op.opdef.effect == "write" for op in order):
+        return list(fetches)
+    return [_without_identities(tensor, fed) for tensor in fetches]
+
+
+def _without_identities(tensor: Tensor, fed: Container[Tensor]) -> Tensor:
+    """The reference that `tensor` is an identity of; `tensor` itself if there is none."""
+    source = tensor
+    while source not in fed and not source.dtype.is_ref and source.op.type == "Identity":
+        source = source.op.inputs[0]
+    return source if source.dtype.is_ref and source not in fed else tensor
 
 
 def _priority(op: Operation) -> tuple[bool, int]:

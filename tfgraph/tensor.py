@@ -111,6 +111,12 @@ class Tensor(Operators, TensorLike):
     def __repr__(self) -> str:
         return f"<tf.Tensor '{self.name}' shape={self._shape} dtype={self._dtype.name}>"
 
+    def _repr_svg_(self) -> str | None:
+        """For notebooks: what this tensor is computed from, if Graphviz is installed."""
+        from .drawing import tensor_svg
+
+        return tensor_svg(self)
+
     def __bool__(self) -> NoReturn:
         raise TypeError(
             "Using a `tf.Tensor` as a Python `bool` is not allowed. Use `if t is not None:` instead of `if t:` to test "

@@ -77,6 +77,19 @@ def a_loss_is_that_before_the_step(tf: Any) -> Any:
         return [first, again, session.run([count], feeds), session.run([step, w])]
 
 
+def a_variable_is_that_after_the_step(tf: Any) -> Any:
+    """Whatever of it is fetched; what is computed of it and waited for by the step is from before."""
+    w = tf.Variable([[1.0], [-2.0]])
+    before = w * 1.0
+    step = tf.Variable(0, trainable=False)
+    train = tf.train.AdamOptimizer(0.1).minimize(tf.reduce_sum(tf.square(w)), global_step=step)
+    with tf.control_dependencies([before]):
+        double = w.assign(w * 2.0)
+    with initialised(tf) as session:
+        first = session.run([step, train, w, w.value(), tf.identity(w), step.op.outputs[0]])
+        return [first[:1] + first[2:], session.run([w, before, double]), session.run([step, w])]
+
+
 def initial_values_in_order(tf: Any) -> Any:
     """Variables made of others' initial values need no care about the order of their initialisers."""
     a = tf.Variable(tf.random_normal([3], seed=5))
@@ -321,7 +334,7 @@ def devices(tf: Any) -> Any:
 
 SCRIPTS: list[Callable[[Any], Any]] = [
     updates_in_order, updates_return_the_new_value, groups_and_tuples, a_loss_is_that_before_the_step,
-    initial_values_in_order, variables_of_two_sessions, branches_with_effects, nested_branches, branches_over_batches,
+    a_variable_is_that_after_the_step, initial_values_in_order, variables_of_two_sessions, branches_with_effects, nested_branches, branches_over_batches,
     feeds_of_any_tensor, feeds_of_every_kind, defaults, fetch_structures, a_graph_grows_between_runs, callables,
     partial_shapes, scopes, collections, graphs_and_defaults, descriptions, devices,
 ]  # fmt: skip

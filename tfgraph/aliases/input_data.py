@@ -6,6 +6,7 @@ TFGRAPH_DIGITS=sklearn takes the 1,797 digits of scikit-learn instead, enlarged 
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +39,7 @@ class DataSet:
         if len(images) != len(labels):
             raise ValueError(f"images.shape: {images.shape} labels.shape: {labels.shape}")
         if reshape:
-            images = images.reshape(len(images), -1)
+            images = images.reshape(len(images), math.prod(images.shape[1:]))
         if dtype == float32:
             images = np.multiply(images.astype(np.float32), np.float32(1 / 255))
         self._images, self._labels = images, labels

@@ -18,16 +18,20 @@ from .names import PACKAGE, missing, names_of_tensorflow, resolved
 
 ROOT = "tensorflow"
 
+# TensorBoard reads event files by means of its own if there is such a module, and of `tensorflow` otherwise
+TENSORBOARD_ALONE = "tensorboard.compat.notf"
+
 # modules inside TensorFlow that published code imports, and the namespaces of `tf` in which their names are looked up
 INSIDE: dict[str, tuple[str, ...]] = {
     "": ("",),
     "compat": ("compat",),
     "compat.v1": ("",),
+    "contrib.tensorboard": (),
+    "contrib.tensorboard.plugins": (),
     "python": (),
     "python.client": ("",),
     "python.client.device_lib": (),
     "python.client.session": ("",),
-    "python.client.timeline": (),
     "python.eager": (),
     "python.eager.context": (),
     "python.framework": (),
@@ -126,7 +130,9 @@ INSIDE: dict[str, tuple[str, ...]] = {
 
 # TensorFlow's module -> a module of this package that takes its place whole
 WHOLE: dict[str, str] = {
+    "contrib.tensorboard.plugins.projector": "contrib.projector",
     "examples.tutorials.mnist.input_data": "aliases.input_data",
+    "python.client.timeline": "timeline",
     "python.training.moving_averages": "moving_averages",
 }
 
@@ -172,13 +178,14 @@ class StandIn(ModuleType):
             return EXTRA[inner]()
         if inner in INSIDE or inner in WHOLE:
             return importlib.import_module(f"{ROOT}.{inner}")
-        error = missing(self._tf_path, name, dir(self))
+        error: AttributeError | None = None
         for namespace in INSIDE[self._tf_path]:
             try:
                 return resolved(f"{namespace}.{name}".lstrip("."))
             except AttributeError as problem:
                 error = problem
-        raise error
+        # only now: looking for the nearest name takes a millisecond
+        raise error or missing(self._tf_path, name, dir(self))
 
     def __dir__(self) -> list[str]:
         spaces = [resolved(space) for space in INSIDE[self._tf_path]]
@@ -192,6 +199,8 @@ class Finder(MetaPathFinder, Loader):
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name == TENSORBOARD_ALONE:
+            return ModuleSpec(name, self)
         if name != ROOT and not name.startswith(ROOT + "."):
             return None
         inner = name[len(ROOT) + 1 :]
@@ -211,6 +220,8 @@ class Finder(MetaPathFinder, Loader):
         return found if isinstance(found, ModuleType) else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
+        if spec.name == TENSORBOARD_ALONE:
+            return ModuleType(spec.name)
         inner = spec.name[len(ROOT) + 1 :]
         if inner in INSIDE:
             return StandIn(inner)
@@ -238,5 +249,5 @@ def install() -> None:
 def uninstall() -> None:
     """Undo `install`; modules that have been imported keep what they have."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Finder)]
-    for name in [name for name in sys.modules if name == ROOT or name.startswith(ROOT + ".")]:
+    for name in [name for name in sys.modules if name in (ROOT, TENSORBOARD_ALONE) or name.startswith(ROOT + ".")]:
         del sys.modules[name]
