@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .config import ConfigProto, GPUOptions, GraphOptions, OptimizerOptions, RunMetadata, RunOptions
+from .config import ConfigProto, GPUOptions, GraphOptions, OptimizerOptions, RunOptions
 from .cpu import Statistics, statistics
 from .hybrid import compiled_step  # noqa: F401  so that the first run does not wait for the import
 from .session import InteractiveSession, Session
@@ -13,7 +13,6 @@ __all__ = [
     "GraphOptions",
     "InteractiveSession",
     "OptimizerOptions",
-    "RunMetadata",
     "RunOptions",
     "Session",
     "Statistics",

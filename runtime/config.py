@@ -1,7 +1,7 @@
 """TensorFlow's configuration messages, as plain objects with the fields that scripts set.
 
-`intra_op_parallelism_threads`, `allow_soft_placement` and `device_count` have an effect; the other fields are accepted so
-that scripts written for TensorFlow run unchanged.
+`intra_op_parallelism_threads`, `allow_soft_placement`, `device_count` and a run's `trace_level` have an effect; the other
+fields are accepted so that scripts written for TensorFlow run unchanged.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class ConfigProto(Message):
 
 
 class RunOptions(Message):
-    """How one run is traced."""
+    """How one run is traced: with any `trace_level` but NO_TRACE it fills the `tf.RunMetadata` that is given beside it;
+    with `output_partition_graphs` as well also with the graph of the run, in which each node names its kernel."""
 
     NO_TRACE, SOFTWARE_TRACE, HARDWARE_TRACE, FULL_TRACE = 0, 1, 2, 3
 
@@ -120,9 +121,3 @@ class RunOptions(Message):
         "output_partition_graphs": False,
         "report_tensor_allocations_upon_oom": False,
     }
-
-
-class RunMetadata(Message):
-    """What a run reports about itself; nothing is recorded."""
-
-    FIELDS: ClassVar = {"step_stats": None, "cost_graph": None, "partition_graphs": list}

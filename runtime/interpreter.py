@@ -7,6 +7,7 @@ step failed at, and the oracle of the compiled code.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from ..run_errors import at_node, unfed, uninitialized, uninitialized_fetch
 from ..shapes import Dims
 from ..tensor import Operation, Tensor
 from .memory import State, Transaction
+
+# called with an operation, when it began and ended (time.perf_counter_ns), and its outputs, those that are arrays
+Watch = Callable[[Operation, int, int, list[Any]], None]
 
 
 class _Dead:
@@ -57,9 +61,11 @@ def interpret(
     feeds: Mapping[Tensor, np.ndarray],
     state: State,
     commit: bool = True,
+    watch: Watch | None = None,
 ) -> list[np.ndarray]:
-    """Run `order` and return copies of the fetched values. With `commit=False` the state stays as it is."""
-    run = _Run(order, fetches, feeds, Transaction(state))
+    """Run `order` and return copies of the fetched values. With `commit=False` the state stays as it is. `watch` is told of
+    every operation that has been executed."""
+    run = _Run(order, fetches, feeds, Transaction(state), watch)
     results = run.results()
     if commit:
         run.transaction.commit()
@@ -73,23 +79,21 @@ class _Run:
         fetches: Sequence[Tensor],
         feeds: Mapping[Tensor, np.ndarray],
         transaction: Transaction,
+        watch: Watch | None,
     ) -> None:
+        self.watch = watch
         self.order = order
         self.fetches = fetches
         self.fed = frozenset(feeds)
         self.values: dict[Tensor, Any] = dict(feeds)
         self.transaction = transaction
         self.dead: set[Operation] = set()
-        self.snapshots: dict[Tensor, np.ndarray] = {}
 
     def results(self) -> list[np.ndarray]:
-        fetched = frozenset(self.fetches)
         awaited = self._count_uses()
+        execute = self._execute if self.watch is None else self._execute_watched
         for op in self.order:
-            self._execute(op)
-            for tensor in op.outputs:
-                if tensor in fetched:
-                    self._snapshot(tensor)
+            execute(op)
             for tensor in op.inputs:
                 awaited[tensor] -= 1
                 if awaited[tensor] == 0:
@@ -104,16 +108,8 @@ class _Run:
                 uses[tensor] = uses.get(tensor, 0) + 1
         return uses
 
-    def _snapshot(self, tensor: Tensor) -> None:
-        """A fetched reference gives the variable's value at this point of the order, if it has one."""
-        value = self.values[tensor]
-        if isinstance(value, _Reference):
-            held = self.transaction.read(value.variable)
-            if held is not None:
-                self.snapshots[tensor] = held
-
     def _fetched(self, tensor: Tensor, position: int) -> np.ndarray:
-        value = self.snapshots.get(tensor, self.values[tensor])
+        value = self.values[tensor]
         if value is DEAD:
             raise at_node(InvalidArgumentError, tensor.op, f"Retval[{position}] does not have value")
         if isinstance(value, _Reference):
@@ -140,6 +136,13 @@ class _Run:
         else:
             outputs = self._compute(op, [self._read(value, op) for value in inputs])
         self._store(op, outputs)
+
+    def _execute_watched(self, op: Operation) -> None:
+        begin = time.perf_counter_ns()
+        self._execute(op)
+        end = time.perf_counter_ns()
+        if self.watch is not None and op not in self.dead:
+            self.watch(op, begin, end, [self.values[tensor] for tensor in op.outputs])
 
     def _die(self, op: Operation) -> None:
         self.dead.add(op)

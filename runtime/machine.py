@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..tensor import Operation, Tensor
-from .interpreter import interpret
+from .interpreter import Watch, interpret
 from .memory import State, aligned_empty
 from .toolchain import HOW_TO_INSTALL, find_compiler
 
@@ -53,8 +53,10 @@ class Machine:
         self.config = config
         self.lock = lock
         self.sources: list[str] = []  # of the programs compiled so far
+        self.watch: Watch | None = None  # is told of every operation that the interpreter executes
         self.batch_arena = aligned_empty((0,), np.uint8)
         self.fixed_arena = aligned_empty((0,), np.uint8)
+        self.gpu: Any = None  # (number, device) once a step runs on one
         self._growths = 0
         self._told: set[str] = set()
 
@@ -103,7 +105,8 @@ class InterpretedStep:
     def run(self, arrays: Sequence[np.ndarray], commit: bool = True) -> list[Any]:
         with self._machine.lock:
             fed = dict(zip(self.feeds, arrays, strict=True))
-            return scalars_unpacked(interpret(self.order, self.fetches, fed, self._machine.state, commit))
+            machine = self._machine
+            return scalars_unpacked(interpret(self.order, self.fetches, fed, machine.state, commit, machine.watch))
 
 
 def scalars_unpacked(arrays: Sequence[np.ndarray]) -> list[Any]:

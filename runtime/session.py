@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graph import Graph, get_default_graph, session_stack
-from ..order import execution_order
+from ..order import execution_order, variables_last
 from ..philox import Seeds
 from ..run_errors import uninitialized
 from ..tensor import Operation, Tensor
@@ -41,9 +42,11 @@ class _Plan:
         self._step = step
         self._assemble = assemble
 
-    def run(self, values: Sequence[Any]) -> Any:
+    def run(self, values: Sequence[Any], run_step: Callable[[Step, list[np.ndarray]], list[Any]] | None = None) -> Any:
+        """The results for these fed values. `run_step` runs the step in its own way."""
         arrays = [feed.array(value) for feed, value in zip(self._feeds, values)]
-        results = self._step.run([arrays[i] for i in self._needed])
+        needed = [arrays[i] for i in self._needed]
+        results = self._step.run(needed) if run_step is None else run_step(self._step, needed)
         for i in self._passed:
             results.append(arrays[i])
         return self._assemble(results)
@@ -111,7 +114,8 @@ class BaseSession:
 
         `fetches` is a tensor, operation, variable or name, or a list, tuple, dictionary or named tuple of fetches.
         Operations give None, scalars come as NumPy scalars, strings as bytes. `feed_dict` maps tensors (or their
-        names) to values that take their place. `options` and `run_metadata` are accepted and ignored.
+        names) to values that take their place. `options`, a `tf.RunOptions`, with trace_level=tf.RunOptions.FULL_TRACE sets
+        `run_metadata`, a `tf.RunMetadata`, to the time and memory of each operation in this run.
 
         RuntimeError: the session is closed, the graph is empty. TypeError, ValueError: a fetch or feed is wrong; then
         nothing has run. tf.errors.OpError: an operation failed; then no variable has changed, unless it is one that runs in
@@ -127,7 +131,11 @@ class BaseSession:
             plan = self._plans.get((structure_key(fetches), tuple(feeds), changes))
         except TypeError:  # something that cannot be hashed: planning says what is wrong with it
             plan = None
-        return plan.run(list(feeds.values())) if plan is not None else self._first_run(fetches, feeds, changes)
+        if plan is None:
+            plan, feeds = self._new_plan(fetches, feeds, changes)
+        if options is None and run_metadata is None:
+            return plan.run(list(feeds.values()))
+        return plan.run(list(feeds.values()), self._reporting(options, run_metadata))
 
     def make_callable(
         self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
@@ -161,13 +169,13 @@ class BaseSession:
             return explain_step(self._machine, step, arrays, len(self._graph.get_operations()), profile)
 
     def export_source(self, folder: str | Path) -> list[str]:
-        """Write the C source of every program compiled by this session so far into `folder`; returns the paths."""
+        """Write the C (or CUDA) source of every program compiled by this session so far into `folder`; returns the paths."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         with self._lock:
             for i, source in enumerate(self._machine.sources):
-                path = folder / f"program_{i:02d}.c"
+                path = folder / f"program_{i:02d}.{'cu' if '__global__' in source else 'c'}"
                 path.write_text(source)
                 paths.append(str(path))
         return paths
@@ -204,9 +212,12 @@ class BaseSession:
 
     # --- planning -------------------------------------------------------------------------------------------
 
-    def _first_run(self, fetches: Any, feed_dict: Any, changes: int) -> Any:
-        plan, feed_dict = self._new_plan(fetches, feed_dict, changes)
-        return plan.run(list(feed_dict.values()))
+    def _reporting(self, options: Any, run_metadata: Any) -> Callable[[Step, list[np.ndarray]], list[Any]]:
+        """A run of a step that tells about itself in `run_metadata`."""
+        from .step_stats import check_options, run_reported
+
+        check_options(options, run_metadata)
+        return partial(run_reported, self._machine, options, run_metadata)
 
     def _new_plan(self, fetches: Any, feed_dict: Any, changes: int) -> tuple[_Plan, Mapping[Any, Any]]:
         """A plan, kept for the next run, and the feeds by tensor."""
@@ -247,7 +258,8 @@ class BaseSession:
         if step is None:
             check_placement(order, self._config)
             log_placement(order, self._config)
-            step = self._steps[key] = self._machine.step(order, fetches, feeds)
+            step = self._machine.step(order, variables_last(fetches, order, fed), feeds)
+            self._steps[key] = step
         return step
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -199,3 +200,32 @@ def test_messages() -> None:
     for module, name in ((tf, "tensorflow"), (tf.summary, "tfgraph.summary")):
         with pytest.raises(AttributeError, match=f"module '{name}' has no attribute 'Nothing'"):
             _ = module.Nothing
+
+
+PROJECTOR_SCRIPT = """
+import subprocess
+import sys
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorflow.contrib.tensorboard.plugins import projector
+
+config = projector.ProjectorConfig()
+config.embeddings.add(tensor_name="words", metadata_path="words.tsv")
+with tf.summary.FileWriter(sys.argv[1]) as writer:
+    projector.visualize_embeddings(writer, config)
+    writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag="n", simple_value=2.0)]), 5)
+found = EventAccumulator(sys.argv[1])  # TensorBoard does not take us for the TensorFlow that it could read files with
+found.Reload()
+print([(event.step, event.value) for event in found.Scalars("n")])
+"""
+
+
+def test_a_script_with_the_projector_that_reads_its_events(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(PROJECTOR_SCRIPT)
+    command = [sys.executable, "-m", "tfgraph", "run", str(script), str(tmp_path / "logs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[(5, 2.0)]"
+    text = (tmp_path / "logs" / "projector_config.pbtxt").read_text()
+    assert text.split() == 'embeddings { tensor_name: "words" metadata_path: "words.tsv" }'.split()

@@ -142,12 +142,15 @@ def test_runs_of_several_threads(backend: str) -> None:
 # --- the rest of the interface ------------------------------------------------------------------------------
 
 
-def test_options_and_metadata_are_accepted() -> None:
+def test_options_are_accepted() -> None:
     a = tf.constant(1.0)
-    metadata = tf.RunMetadata()
     with tf.Session() as sess:
-        assert sess.run(a, options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), run_metadata=metadata) == 1.0
+        assert sess.run(a, options=tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, timeout_in_ms=10_000)) == 1.0
         assert sess.run(fetches=a, feed_dict=None) == 1.0
+        with pytest.raises(TypeError, match=r"options must be a tf.RunOptions, but got 3"):
+            sess.run(a, options=3)
+        with pytest.raises(TypeError, match=r"run_metadata must be a tf.RunMetadata, but got \{\}"):
+            sess.run(a, run_metadata={})
 
 
 def test_make_callable(backend: str) -> None:

@@ -46,7 +46,6 @@ from .runtime import (
     GraphOptions,
     InteractiveSession,
     OptimizerOptions,
-    RunMetadata,
     RunOptions,
     Session,
 )

@@ -1,4 +1,4 @@
-"""The message classes of event files, `Summary` and `Event` among them. They come from the package `tensorboard`.
+"""The message classes of event files, `Summary` and `RunMetadata` among them. They come from the package `tensorboard`.
 
 They are looked up when they are first used: everything but writing event files works without that package.
 """
@@ -16,6 +16,7 @@ _MODULES = {
     "HistogramProto": "summary_pb2",
     "MetaGraphDef": "meta_graph_pb2",
     "NodeDef": "node_def_pb2",
+    "RunMetadata": "config_pb2",
     "SessionLog": "event_pb2",
     "Summary": "summary_pb2",
     "SummaryDescription": "summary_pb2",

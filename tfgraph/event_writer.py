@@ -137,12 +137,11 @@ class FileWriter:
         self._add(global_step, session_log=session_log)
 
     def add_run_metadata(self, run_metadata: Any, tag: str, global_step: Any = None) -> None:
-        """Add what a run recorded about itself; runs of this package record nothing. ValueError if `tag` was used."""
+        """Add what a run has told in a `tf.RunMetadata`; TensorBoard shows it by its `tag`. ValueError if that was used."""
         if tag in self._run_tags:
             raise ValueError("The provided tag was already used for this event type")
         self._run_tags.add(tag)
-        content = run_metadata.SerializeToString() if hasattr(run_metadata, "SerializeToString") else b""
-        tagged = message_class("TaggedRunMetadata")(tag=tag, run_metadata=content)
+        tagged = message_class("TaggedRunMetadata")(tag=tag, run_metadata=run_metadata.SerializeToString())
         self._add(global_step, tagged_run_metadata=tagged)
 
     def _add(self, step: Any, **content: Any) -> None:
