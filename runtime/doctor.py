@@ -138,8 +138,13 @@ def _cuda() -> Finding:
     nvcc = shutil.which("nvcc")
     parts = [f"driver {driver}" if driver else "no driver", f"nvcc {nvcc}" if nvcc else "no nvcc"]
     parts.append("pycuda" if importlib.util.find_spec("pycuda") else "no pycuda")
-    advice = "Graphs run on the CPU; this version has no code for GPUs."
-    return Finding("CUDA", "missing", ", ".join(parts), advice)
+    from .cuda.choice import find_driver, why_none
+
+    found = find_driver()
+    if found is None:
+        return Finding("CUDA", "missing", ", ".join(parts), f"Graphs run on the CPU. {why_none()}")
+    names = [f"/gpu:{i} {info.name} ({info.arch})" for i, info in enumerate(found.devices())]
+    return Finding("CUDA", "ok", ", ".join((*names, *parts)))
 
 
 def _extra(name: str, modules: tuple[str, ...], gives: str) -> Finding:

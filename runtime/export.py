@@ -45,6 +45,7 @@ def compile(
     isas: Sequence[str] | None = None,
     c_only: bool = False,
     session: Any = None,
+    split: bool = False,
 ) -> Exported:
     """Write a C library with these functions into the folder `path`, and return what it holds.
 
@@ -56,7 +57,8 @@ def compile(
     `prefix` begins all names in C and those of the files (default: as the folder is called). `isas` are the instruction sets
     that one library has code for, `"native"` for this machine's (default on x86-64: sse2, avx2 and avx512, chosen when a
     program runs). `target` compiles for another machine. With `c_only` no compiler is needed and no library made. The values
-    of the variables of `session` become `PREFIX.safetensors`.
+    of the variables of `session` become `PREFIX.safetensors`. All C is one file, unless `split` asks for the kernels of each
+    instruction set in a file of their own.
 
     InvalidArgumentError: something has no C form. ValueError, TypeError: a wrong argument. UnavailableError: no compiler.
     """
@@ -75,7 +77,7 @@ def compile(
     graph = graph_of(functions, session)
     specified = [function_of(graph, name, specification) for name, specification in checked(functions).items()]
     start, fills = initializer(graph, specified, INITIALIZE)
-    model = export_model(specified, start, fills, prefix, chosen)
+    model = export_model(specified, start, fills, prefix, chosen, split)
     values = None if session is None else weights(session, model, graph)
     libraries = () if c_only or platform is None else library_names(platform, prefix)
     texts = written(Path(path), model, values, libraries)

@@ -34,11 +34,12 @@ SHOWN_LINES = 30  # of a failed compiler's output
 def written(folder: Path, model: Model, values: Any, libraries: Sequence[str]) -> tuple[str, ...]:
     """Write the texts and the weights, for a folder that will have these libraries too; the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    machine = {isa.name: processor_options(isa.name, Compiler(("cc",), "")) for isa in model.isas}
-    if len(model.isas) > 1:
-        machine[model.isas[0].name] += _BASELINE
+    machine = {
+        one.name: processor_options(one.isa.name, Compiler(("cc",), "")) + (_BASELINE if one.is_baseline else ())
+        for one in model.objects
+    }
     beside = texts(model, (*_BUILD_OPTIONS, *_SMALL), machine, libraries)
-    files = {f"{model.prefix}.c": model.source, f"{model.prefix}.h": model.header, **beside}
+    files = {**model.sources, f"{model.prefix}.h": model.header, **beside}
     for name in files:
         _check_ours(folder / name)
     for name, text in files.items():
@@ -80,7 +81,7 @@ def library_names(wanted: Platform, prefix: str) -> tuple[str, ...]:
 
 
 def built(folder: Path, model: Model, wanted: Platform, is_native: bool) -> tuple[str, ...]:
-    """Compile the C file for every instruction set, side by side, and make both libraries; their names.
+    """Compile the C files for every instruction set, side by side, and make both libraries; their names.
 
     UnavailableError: there is no compiler for the platform. InternalError: it failed.
     """
@@ -88,11 +89,11 @@ def built(folder: Path, model: Model, wanted: Platform, is_native: bool) -> tupl
     prefix = model.prefix
     shared, static = library_names(wanted, prefix)
     with module_cache().build_folder() as build:
-        for name in (f"{prefix}.c", f"{prefix}.h"):
+        for name in (*model.sources, f"{prefix}.h"):
             (build / name).write_bytes((folder / name).read_bytes())
-        objects = [f"{prefix}_{isa.name}.o" for isa in model.isas]
+        objects = [f"{one.name}.o" for one in model.objects]
         with ThreadPoolExecutor(max_workers=_processors()) as crew:
-            list(crew.map(lambda job: _run(tools, job, build), _object_commands(tools, model, objects, is_native)))
+            list(crew.map(lambda job: _run(tools, job, build), _object_commands(tools, model, is_native)))
         _run(tools, tools.link(objects, shared), build)
         _run(tools, tools.archive(objects, static), build)
         for name in (shared, static):
@@ -105,17 +106,14 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _object_commands(tools: Builder, model: Model, objects: Sequence[str], is_native: bool) -> list[list[str]]:
-    """How each object is compiled: the first has the interface, the others the kernels for one more instruction set."""
-    macro = model.prefix.upper()
+def _object_commands(tools: Builder, model: Model, is_native: bool) -> list[list[str]]:
+    """How each object is compiled."""
     commands = []
-    for i, (isa, name) in enumerate(zip(model.isas, objects, strict=True)):
-        options = [f"-D{macro}_WITH_{other.macro}" for other in model.isas[1:]] if i == 0 else [f"-D{macro}_KERNELS_ONLY"]
-        if i == 0 and len(model.isas) > 1:
-            options += _BASELINE
-        if is_native:
-            options += target_options(tools.compiler)
-        commands.append(tools.compile(f"{model.prefix}.c", name, isa.name, [*_SMALL, f"-D{macro}_SHARED", *options]))
+    for one in model.objects:
+        options = [f"-D{macro}" for macro in (f"{model.prefix.upper()}_SHARED", *one.macros)]
+        options += _BASELINE if one.is_baseline else ()
+        options += target_options(tools.compiler) if is_native else ()
+        commands.append(tools.compile(one.source, f"{one.name}.o", one.isa.name, [*_SMALL, *options]))
     return commands
 
 

@@ -11,7 +11,7 @@ from ..codegen.export.function import Function
 from ..codegen.export.names import Identifiers, check_function
 from ..errors import InvalidArgumentError
 from ..graph import get_default_graph
-from ..order import execution_order
+from ..order import execution_order, variables_last
 from ..run_errors import at_node
 from ..tensor import Operation, Tensor, TensorLike
 from .feeds import resolve_feeds
@@ -78,7 +78,7 @@ def function_of(graph: Any, name: str, specification: Sequence[Any]) -> Function
         name=name,
         order=tuple(order),
         feeds=tuple(arguments),
-        fetches=tuple(found.tensors),
+        fetches=tuple(variables_last(found.tensors, order, everything)),
         given=constants,
         arguments=tuple(chosen[: len(arguments)]),
         outputs=tuple(chosen[len(arguments) :]),

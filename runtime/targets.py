@@ -43,13 +43,14 @@ class Platform:
 
 _MAC: dict[str, Any] = {"link": ("-shared", "-Wl,-install_name,@rpath/{}"), "shared": "lib{}.dylib"}
 
+# glibc 2.34 is the first whose threads are in libc itself: a library needs libc and libm, and no libpthread
 PLATFORMS = {
     found.name: found
     for found in (
-        Platform("x86_64", "sse2", "x86_64-linux-gnu.2.28", "x86_64-linux-gnu", "gcc-x86-64-linux-gnu"),
-        Platform("aarch64", "neon", "aarch64-linux-gnu.2.28", "aarch64-linux-gnu", "gcc-aarch64-linux-gnu"),
-        Platform("riscv64", "rv64", "riscv64-linux-gnu.2.28", "riscv64-linux-gnu", "gcc-riscv64-linux-gnu"),
-        Platform("arm", "neon32", "arm-linux-gnueabihf.2.28", "arm-linux-gnueabihf", "gcc-arm-linux-gnueabihf"),
+        Platform("x86_64", "sse2", "x86_64-linux-gnu.2.34", "x86_64-linux-gnu", "gcc-x86-64-linux-gnu"),
+        Platform("aarch64", "neon", "aarch64-linux-gnu.2.34", "aarch64-linux-gnu", "gcc-aarch64-linux-gnu"),
+        Platform("riscv64", "rv64", "riscv64-linux-gnu.2.34", "riscv64-linux-gnu", "gcc-riscv64-linux-gnu"),
+        Platform("arm", "neon32", "arm-linux-gnueabihf.2.34", "arm-linux-gnueabihf", "gcc-arm-linux-gnueabihf"),
         Platform(
             "wasm32", "simd128", "wasm32-wasi",
             options=(),

@@ -51,6 +51,7 @@ class Compiler:
         """The environment to run it in: messages in English, and what it keeps for later goes into `folder`."""
         own = {"LC_ALL": "C"}
         if self.is_zig:
+            (folder / "zig").mkdir(mode=0o700, exist_ok=True)  # what zig finds there it links: nobody else may write to it
             own |= dict.fromkeys(("ZIG_LOCAL_CACHE_DIR", "ZIG_GLOBAL_CACHE_DIR"), str(folder / "zig"))
         return {**os.environ, **own}
 

@@ -1,13 +1,14 @@
-"""Generated code on processors that this machine does not have: every op's case, and whole training steps."""
+"""Generated code for other processors than this machine's: every op's case, in an emulator where there is no other way."""
 
 from __future__ import annotations
 
 import pytest
 
 import tfgraph as tf
-from tests._emulated import EMULATORS, emulation
+from tests._emulated import EMULATORS, WARNINGS, emulation
 from tests._evaluate import compiled
 from tests.test_ops import AREAS, differences, inputs_of, outputs_of, placeholders
+from tfgraph.codegen.target import machine_target
 
 SIZE = 9
 
@@ -33,6 +34,17 @@ def run_area(area: str, dtype: str) -> list[str]:
 @pytest.mark.parametrize("area", AREAS)
 @pytest.mark.parametrize("platform", EMULATORS)
 def test_ops(platform: str, area: str) -> None:
-    with emulation(platform, ["-O1"]):
+    with emulation(platform, ["-O1", *WARNINGS]):
         wrong = run_area(area, "float32")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("target", ["sse2", "avx2"])
+def test_ops_for_older_processors(target: str, area: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if machine_target().name not in ("avx2", "avx512"):
+        pytest.skip("needs an x86-64 processor with AVX2")
+    monkeypatch.setenv("TFGRAPH_TARGET", target)
+    monkeypatch.setenv("TFGRAPH_CFLAGS", "-O1 -Wall -Wextra -Werror")
+    wrong = run_area(area, "float32")
     assert not wrong, "\n".join(wrong)

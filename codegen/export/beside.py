@@ -15,16 +15,20 @@ _BATCH = 32  # that the README tells sizes for
 def texts(
     model: Model, options: Sequence[str], machine: Mapping[str, Sequence[str]], libraries: Sequence[str]
 ) -> dict[str, str]:
-    """CMakeLists.txt, main.c and README.md by name, for a compiler with these options (`machine`: by instruction set)."""
+    """CMakeLists.txt, main.c and README.md by name, for a compiler with these options (`machine`: by object)."""
     common = {"prefix": model.prefix, "PREFIX": model.prefix.upper(), "options": options}
-    isas = [{"name": isa.name, "macro": isa.macro, "options": " ".join(machine[isa.name])} for isa in model.isas]
+    objects = [
+        {"name": one.name, "source": one.source, "macros": one.macros, "options": " ".join(machine[one.name])}
+        for one in model.objects
+    ]
     return {
-        "CMakeLists.txt": _text("CMakeLists.txt.j2", **common, isas=isas),
+        "CMakeLists.txt": _text("CMakeLists.txt.j2", **common, objects=objects),
         "main.c": _text("main.c.j2", **common, functions=[_called(f) for f in model.functions]),
         "README.md": _text(
             "README.md.j2",
             **common,
-            isas=isas,
+            isas=[isa.name for isa in model.isas],
+            sources=list(model.sources),
             files=_files(model, libraries),
             functions=[_described(f) for f in model.functions],
             variables=_variables(model),
@@ -69,7 +73,10 @@ def _value(p: Parameter) -> str:
 
 def _files(model: Model, libraries: Sequence[str]) -> list[tuple[str, str]]:
     isas = ", ".join(isa.name for isa in model.isas)
-    rows = [(f"{model.prefix}.h", "what a program includes"), (f"{model.prefix}.c", f"all of the code, for {isas}")]
+    rows = [(f"{model.prefix}.h", "what a program includes")]
+    main, *kernels = model.sources
+    rows += [(main, "all of the code but the kernels" if kernels else f"all of the code, for {isas}")]
+    rows += [(name, f"the kernels for {isa.name}") for name, isa in zip(kernels, model.isas, strict=bool(kernels))]
     rows += [(name, "the static library" if name.endswith(".a") else "the library") for name in libraries]
     return [
         *rows,
