@@ -13,6 +13,7 @@ import numpy as np
 from ..dtypes import string
 from ..opdef import Host
 from ..tensor import Operation, Tensor
+from .devices import gpu_of
 from .machine import InterpretedStep, Machine, Step, moves_only
 from .programs import CompiledStep
 
@@ -40,7 +41,7 @@ def compiled_step(machine: Machine, order: Sequence[Operation], fetches: Sequenc
         return InterpretedStep(machine, order, fetches, feeds)  # says what is wrong with that
     in_python = python_operations(order, feeds)
     if not in_python:
-        return CompiledStep(machine, order, fetches, feeds)
+        return _compiled(machine, order, fetches, feeds)
     members = frozenset(in_python)
     # a write has its place among the compiled ones, and in a branch that is not taken nothing may run
     if moves_only(op for op in order if op not in members) or any(
@@ -48,6 +49,18 @@ def compiled_step(machine: Machine, order: Sequence[Operation], fetches: Sequenc
     ):
         return InterpretedStep(machine, order, fetches, feeds)
     return HybridStep(machine, order, in_python, fetches, feeds)
+
+
+def _compiled(
+    machine: Machine, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]
+) -> CompiledStep:
+    """The compiled step, on the device that the placement of its operations asks for."""
+    device = gpu_of(order, machine.config)
+    if device is None:
+        return CompiledStep(machine, order, fetches, feeds)
+    from .cuda.step import CudaStep  # with the compiler for CUDA, which other sessions need not import
+
+    return CudaStep(machine, order, fetches, feeds, device)
 
 
 def _writes_to_fed(order: Iterable[Operation], feeds: Iterable[Tensor]) -> bool:
@@ -80,7 +93,7 @@ class HybridStep:
         compiled = [tensor for tensor in fetches if tensor.op not in members]
         self._results = list(dict.fromkeys([*compiled, *self._handed]))
         remaining = [op for op in order if op not in members]
-        self.compiled = CompiledStep(machine, remaining, self._results, feeds)
+        self.compiled = _compiled(machine, remaining, self._results, feeds)
         self._from_python = [tensor for tensor in fetches if tensor.op in members]
         python_feeds = [*self._fed, *self._handed]
         self._second = InterpretedStep(machine, [*variables, *in_python], self._from_python, python_feeds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -37,25 +37,60 @@ class RandomState:
     counter: int = 0
 
 
+class Elsewhere(Protocol):
+    """Copies of the variables on a device, some of them newer than the arrays of the `State`."""
+
+    def bring_back(self) -> None:
+        """Make every array hold what its variable holds."""
+        ...
+
+    def forget(self, name: str | None = None) -> None:
+        """The array of that variable (of every one) is about to change: its copy no longer counts."""
+        ...
+
+
 class State:
     """The variables (by the name of their operation) and random counters of one session."""
 
     def __init__(self) -> None:
-        self.variables: dict[str, np.ndarray] = {}
+        self.arrays: dict[str, np.ndarray] = {}  # of the variables; those kept elsewhere may be newer there
         self.randoms: dict[str, RandomState] = {}
         self.prints: Counter[str] = Counter()  # how often each Print operation has printed
-        self.version = 0
+        self.array_version = 0
+        self.elsewhere: Elsewhere | None = None
+
+    @property
+    def variables(self) -> dict[str, np.ndarray]:
+        """The variables' values."""
+        if self.elsewhere is not None:
+            self.elsewhere.bring_back()
+        return self.arrays
+
+    @property
+    def version(self) -> int:
+        """Changes whenever some variable's array is a new one. Whoever asks may write to the arrays."""
+        if self.elsewhere is not None:
+            self.elsewhere.bring_back()
+            self.elsewhere.forget()
+        return self.array_version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self.array_version = version
 
     def assign(self, name: str, value: np.ndarray) -> None:
         """Store a copy of `value`, in place if the variable has its shape already."""
         if not self._fits(name, value):
             self.adopt(name, aligned_empty(value.shape, value.dtype))
-        self.variables[name][...] = value
+        self._write(name, value)
 
     def adopt(self, name: str, array: np.ndarray) -> None:
         """Make `array` itself the variable's value."""
-        self.variables[name] = array
-        self.version += 1
+        if self.elsewhere is not None:
+            self.elsewhere.bring_back()
+            self.elsewhere.forget(name)
+        self.arrays[name] = array
+        self.array_version += 1
 
     def assign_all(self, values: Mapping[str, np.ndarray]) -> None:
         """Store copies of all `values` or, where memory is short, of none."""
@@ -64,10 +99,16 @@ class State:
         for name, array in new.items():
             self.adopt(name, array)
         for name, value in values.items():
-            self.variables[name][...] = value
+            self._write(name, value)
+
+    def _write(self, name: str, value: np.ndarray) -> None:
+        if self.elsewhere is not None:
+            self.elsewhere.bring_back()
+            self.elsewhere.forget(name)
+        self.arrays[name][...] = value
 
     def _fits(self, name: str, value: np.ndarray) -> bool:
-        held = self.variables.get(name)
+        held = self.arrays.get(name)
         return held is not None and held.shape == value.shape and held.dtype == value.dtype
 
     def random(self, op_name: str, seed: int, seed2: int) -> RandomState:
@@ -80,7 +121,7 @@ class State:
     def set_random(self, op_name: str, seeds: Seeds, counter: int) -> None:
         """Put a random operation where another one stood. Programs that hold its key are bound anew."""
         held = self.randoms.setdefault(op_name, RandomState(seeds))
-        self.version += held.seeds != seeds
+        self.array_version += held.seeds != seeds
         held.seeds, held.counter = seeds, counter
 
 
