@@ -73,19 +73,31 @@ def compile_program(
     """
     trace = trace or Trace()
     try:
-        roots = specialise(prepared.order, prepared.fetches, prepared.feeds, dims, values, variable_dims)
-        trace.stage("specialise", roots)
-        for stage in STAGES:
-            roots = stage(roots)
-            check_roots(roots, stage.__name__)
-            trace.stage(stage.__name__, roots)
-        groups = order_kernels(group_kernels(roots), roots)
-        trace.groups(groups)
+        roots, groups = grouped(prepared, dims, values, variable_dims, trace)
         program = emit(roots, groups, dims, prepared, trace, prefix)
     except Undecided as reason:
         raise NeedsConstants(str(reason)) from None
     trace.source(program.source)
     return program
+
+
+def grouped(
+    prepared: Prepared,
+    dims: Sequence[tuple[Any, ...]],
+    values: Mapping[int, np.ndarray],
+    variable_dims: Mapping[str, tuple[int, ...]],
+    trace: Trace,
+) -> tuple[Roots, tuple[Group, ...]]:
+    """What comes before the text, which every target has in common: the graph of one specialisation, and its groups."""
+    roots = specialise(prepared.order, prepared.fetches, prepared.feeds, dims, values, variable_dims)
+    trace.stage("specialise", roots)
+    for stage in STAGES:
+        roots = stage(roots)
+        check_roots(roots, stage.__name__)
+        trace.stage(stage.__name__, roots)
+    groups = order_kernels(group_kernels(roots), roots)
+    trace.groups(groups)
+    return roots, groups
 
 
 def emit(
@@ -114,7 +126,7 @@ def emit(
         shared=parts.shared,
         math=frozenset(printer.used),
         random=parts.random,
-        summary=_summary(roots, kernels, prepared),
+        summary=summary(roots, kernels, prepared),
         batch_bytes=plan.batch_bytes,
         fixed_bytes=plan.fixed_bytes,
     )
@@ -122,9 +134,9 @@ def emit(
         source=source,
         feeds=tuple(FetchSlot(t.dtype.base_dtype, tuple(d)) for t, d in zip(prepared.feeds, dims, strict=True)),
         fetches=tuple(FetchSlot(v.dtype.base_dtype, v.dims) for v in roots.fetches),
-        variables=_variable_slots(known, groups),
+        variables=variable_slots(known, groups),
         constants=tuple(np.asarray(v.op.attr("value")) for v in known.constants),
-        randoms=tuple(_random_slot(n) for n in randoms),
+        randoms=tuple(random_slot(n) for n in randoms),
         batch_bytes=plan.batch_bytes,
         fixed_bytes=plan.fixed_bytes,
         kernels=kernels,
@@ -156,7 +168,7 @@ def kernel_name(index: int, group: Group) -> str:
     return f"k{index:02d}_{stem}"[:48]
 
 
-def _variable_slots(known: Tables, groups: Sequence[Group]) -> tuple[VariableSlot, ...]:
+def variable_slots(known: Tables, groups: Sequence[Group]) -> tuple[VariableSlot, ...]:
     """What each variable must be before the step: who reads it first, if anybody does before a write sets it whole."""
     first_reader: dict[Node, str | None] = {}
     written: set[Node] = set()
@@ -177,14 +189,16 @@ def _origin_name(node: Node) -> str:
     return node.origin.name if node.origin is not None else node.label
 
 
-def _random_slot(node: Node) -> RandomSlot:
+def random_slot(node: Node) -> RandomSlot:
+    """A random operation of the program."""
     count = element_count(node.outputs[0].dims)
     # 256 counters per output, whatever the distribution (tfgraph/philox.py)
     reserved = Size(per_batch=256 * count.per) if isinstance(count, Batch) else Size(fixed=256 * count)
     return RandomSlot(node.origin.name, int(node.attr("seed")), int(node.attr("seed2")), reserved)
 
 
-def _summary(roots: Roots, kernels: Sequence[Kernel], prepared: Prepared) -> list[str]:
+def summary(roots: Roots, kernels: Sequence[Kernel], prepared: Prepared) -> list[str]:
+    """The lines above a program's text."""
     fetched = ", ".join(comment(t.name) for t in prepared.fetches[:8])
     fed = ", ".join(comment(t.name) for t in prepared.feeds[:8])
     return [f"{len(kernels)} kernels from {len(prepared.order)} operations", f"fetches: {fetched}", f"feeds: {fed}"]

@@ -15,13 +15,15 @@ class Epilogue:
     `lines` are C statements that may use `acc` (the sum), `row` and `column` (int64_t, its place in the output seen
     as a row-major matrix); `stores` are C statements that write to memory. Both empty means: store `acc` itself.
     `value` is the C expression of the finished element, for a pooling that takes it instead of a store. `draws` are the
-    random numbers that the lines take (a `kinds.draws.Draws`), made in strips of columns.
+    random numbers that the lines take (a `kinds.draws.Draws`), made in strips of columns. `beside` is what happens to
+    the sums of the columns of the right operand, over `acc` and `column`, if the kernel is to make these too.
     """
 
     lines: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
     value: str = "acc"
     draws: Any = None
+    beside: Epilogue | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -5,7 +5,7 @@ A `Record` follows a compilation; `report` turns it into plain data for one batc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,6 +71,7 @@ class KernelReport:
     launches: int
     not_fused: tuple[NotFused, ...]
     fused: tuple[str, ...] = ()  # what it does beside its own work, in sentences
+    launched_with: tuple[int, ...] = ()  # the other kernels whose chunks are handed out together with its own
     time: KernelTime | None = None
 
     @property
@@ -127,12 +128,15 @@ class Record(Trace):
     """Remembers what a compilation shows; unlike a `Trace`, whatever the environment says."""
 
     program: Program
+    specialised: Roots  # the operations as they came, with the dimensions of the signature
 
     def __init__(self) -> None:
         self.sizes: list[tuple[str, int]] = []
         self.texts: tuple[Any, ...] = ()
 
     def stage(self, name: str, roots: Roots) -> None:
+        if not self.sizes:
+            self.specialised = roots
         self.sizes.append((name, len(roots.nodes)))
 
     def groups(self, groups: Sequence[Group]) -> None:
@@ -153,10 +157,11 @@ def recorded(
     dims: Sequence[tuple[Any, ...]],
     values: Mapping[int, np.ndarray],
     variable_dims: Mapping[str, tuple[int, ...]],
+    compiler: Callable[..., Program] = compile_program,
 ) -> Record:
-    """A compilation and its program. Raises what `compile_program` raises."""
+    """A compilation by `compiler` and its program. Raises what `compile_program` raises."""
     record = Record()
-    record.program = compile_program(prepared, dims, values, variable_dims, record)
+    record.program = compiler(prepared, dims, values, variable_dims, record)
     return record
 
 
@@ -175,10 +180,19 @@ def kernel_reports(record: Record, n: int) -> tuple[KernelReport, ...]:
         _kernel_report(kernel, text, program.plan, readers, n)
         for kernel, text in zip(program.kernels, record.texts, strict=True)
     )
+    together = _launched_together(program)
     return tuple(
-        replace(report, fused=fusions(kernel.group, kernels_of))
+        replace(report, fused=fusions(kernel.group, kernels_of), launched_with=together.get(kernel.index, ()))
         for report, kernel in zip(reports, program.kernels, strict=True)
     )
+
+
+def _launched_together(program: Program) -> Mapping[int, tuple[int, ...]]:
+    """By kernel: the others of its run, whose chunks are handed out together with its own."""
+    runs: list[Sequence[int]] = [run for run in getattr(program, "launch_kernels", ()) if len(run) > 1]
+    if program.parts is not None:
+        runs = [range(joined.first, joined.last + 1) for joined in program.parts.joined]
+    return {i: tuple(other for other in run if other != i) for run in runs for i in run}
 
 
 def _kernel_report(kernel: Kernel, text: Any, plan: Plan, readers: Mapping[Value, list[Kernel]], n: int) -> KernelReport:

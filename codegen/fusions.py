@@ -28,6 +28,7 @@ def fusions(group: Group, kernels_of: Mapping[Node, int]) -> tuple[str, ...]:
             ("computed again instead of loaded", _again(group, kernels_of)),
             ("of all rows, in the sweep over them", _over_rows(group)),
             ("in one sweep", _side_by_side(group)),
+            ("of the gradient that is loaded anyway", _columns(group)),
             ("added where the result is stored", _residuals(group)),
         )
         if nodes
@@ -46,6 +47,11 @@ def _over_rows(group: Group) -> list[Node]:
 def _side_by_side(group: Group) -> list[Node]:
     folds = [n for n in group.nodes if group.kind == "reduce" and isinstance(n.kind, Reduction)]
     return folds if len(folds) > 1 else []
+
+
+def _columns(group: Group) -> list[Node]:
+    """The sums of columns that a product's kernel makes beside it."""
+    return [n for n in group.beside if isinstance(n.kind, Reduction)]
 
 
 def _residuals(group: Group) -> Iterable[Node]:

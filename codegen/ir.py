@@ -161,6 +161,7 @@ class Group:
     refusals: tuple[Refusal, ...] = ()  # why the kernels that these nodes read from are not this one
     hoisted: tuple[Node, ...] = ()  # of `nodes`: single numbers, computed before the loops by each kernel that needs them
     drawn: tuple[Node, ...] = ()  # of `nodes`: random numbers, made by each kernel that needs them
+    beside: tuple[Node, ...] = ()  # of `nodes`: the sums of the columns of what the anchor loads, and what follows
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def environment() -> jinja2.Environment:
         bytecode_cache=TemplateCache(),
     )
     made.filters["parts"] = math_parts
+    made.globals["dialect"] = "c/dialect.j2"  # of shared templates; a context for another target has its own
     return made
 
 

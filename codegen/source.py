@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from .emitted import Joined, Launch, Shared
 from .prelude import math_closure
 from .render import render, squeeze
+from .repeats import share_repeats
 from .units import cut_into_units
 
 
@@ -23,15 +24,16 @@ def assemble(
     joined: Sequence[Joined] = (),
 ) -> str:
     """The whole C file of a program; a long one can also be compiled as several translation units."""
-    units = cut_into_units(kernels, shared)
-    launched = dict.fromkeys(launch.function for _, launch in launches) if len(units) > 1 else {}
+    kernels, repeated = share_repeats(kernels)
+    cut = cut_into_units(kernels, [*shared, *repeated])
+    launched = dict.fromkeys(launch.function for _, launch in launches) if len(cut.units) > 1 else {}
     text = render(
         "c/step.c.j2",
-        units=[[_declared_before(text, launched) for text in unit] for unit in units],
+        cut=cut,
+        kernels=[[_declared_before(text, launched) for text in unit.kernels] for unit in cut.units],
         launched=launched,
         joined=joined,
-        blocks=_blocks(launches, joined),
-        shared=shared,
+        stages=_stages(launches, joined),
         math=math_closure(math),
         random=random,
         summary=summary,
@@ -44,20 +46,18 @@ def assemble(
 _BEGINNING = re.compile(r"^static (void (\w+)\()", re.MULTILINE)
 
 
-def _blocks(
-    launches: Sequence[tuple[int, Launch]], joined: Sequence[Joined]
-) -> list[tuple[Joined | None, list[tuple[int, Launch]]]]:
-    """Kernels' launches in order, those that are joined apart from the others, each with what joins them."""
-    together = {i: one for one in joined for i in range(one.first, one.last + 1)}
-    blocks: list[tuple[Joined | None, list[tuple[int, Launch]]]] = []
+def _stages(launches: Sequence[tuple[int, Launch]], joined: Sequence[Joined]) -> list[tuple[int, int, Launch]]:
+    """Launches in order with the first and the last of the kernels that they run: joined ones before those they join."""
+    beginning = {one.first: one for one in joined}
+    stages: list[tuple[int, int, Launch]] = []
     for kernel, launch in launches:
-        one = together.get(kernel)
-        if not blocks or blocks[-1][0] is not one:
-            blocks.append((one, []))
-        blocks[-1][1].append((kernel, launch))
-    return blocks
+        one = beginning.pop(kernel, None)
+        if one is not None:
+            stages += [(one.first, one.last, together) for together in one.launches]
+        stages.append((kernel, kernel, launch))
+    return stages
 
 
 def _declared_before(kernel: str, launched: Collection[str]) -> str:
     """The text of a kernel whose functions `launched` leave it to their declarations whether they are static."""
-    return _BEGINNING.sub(lambda found: found[1] if found[2] in launched else found[0], kernel) if launched else kernel
+    return _BEGINNING.sub(lambda found: found[1] if found[2] in launched else found[0], kernel)

@@ -41,15 +41,19 @@ TARGETS = {
     )
 }
 
+CUDA = Target("cuda", 64, 32)
+"""Stands for a GPU where passes ask what kernels take: its kernels have tiles of their own (codegen/cuda)."""
+
 _chosen: ContextVar[Target | None] = ContextVar("_chosen", default=None)
 
 
 @contextmanager
 def writing_for(name: str) -> Iterator[Target]:
     """Within this context kernels are written for the target `name`, whatever the machine and $TFGRAPH_TARGET."""
-    token = _chosen.set(TARGETS[name])
+    target = CUDA if name == CUDA.name else TARGETS[name]
+    token = _chosen.set(target)
     try:
-        yield TARGETS[name]
+        yield target
     finally:
         _chosen.reset(token)
 

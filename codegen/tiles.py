@@ -13,6 +13,9 @@ from .target import Target, Tile
 _LETTERS = {"float32": "f32", "float64": "f64", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"}
 _BYTES = {"float32": 4, "float64": 8, "int8": 1, "int16": 2, "int32": 4, "int64": 8}
 
+LINE_BYTES = 64
+FETCHED_ROWS = 32  # of which a tile fetches lines while it sums; a power of two
+
 
 @dataclass(frozen=True)
 class Element:
@@ -59,15 +62,23 @@ def vector_type(element: Element) -> Shared:
 
 
 def tile_function(
-    element: Element, tile: Tile, row_stride: int, partial: bool = False, runs: tuple[int, int] | None = None
+    element: Element,
+    tile: Tile,
+    row_stride: int,
+    partial: bool = False,
+    runs: tuple[int, int] | None = None,
+    ahead: str = "",
 ) -> Shared:
     """`rows` x `vectors` sums of products; rows of the left operand lie `row_stride` elements apart.
 
     With `partial` the function takes that stride, and the number of rows that exist, as its last arguments. With `runs`
-    of (so many, pitch), so many rows lie side by side, and the next so many `pitch` elements further on.
+    of (so many, pitch), so many rows lie side by side, and the next so many `pitch` elements further on. With `ahead` its
+    last arguments are the place and the pitch of memory that is needed later: "rows", `FETCHED_ROWS` of them, or a "column"
+    of lines.
     """
     layout = f"runs{runs[0]}x{runs[1]}" if runs else f"stride{row_stride}"
     name = f"tg_tile_{element.letters}_{tile.rows}x{tile.vectors * element.lanes}_{'partial' if partial else layout}"
+    name += f"_fetching_{ahead}" if ahead else ""
     source = render(
         "c/tile.c.j2",
         name=name,
@@ -79,6 +90,9 @@ def tile_function(
         row_stride=row_stride,
         row_place=f"r / {runs[0]} * {runs[1]} + r % {runs[0]}" if runs else f"r * {row_stride}",
         partial=partial,
+        ahead=ahead,
+        fetched_rows=FETCHED_ROWS,
+        line=LINE_BYTES // element.bytes,
     )
     return Shared(name, source)
 

@@ -1,34 +1,75 @@
-"""Kernels -> translation units of about equal work, which C compilers can take side by side.
+"""The functions of a program -> translation units of about equal work, which C compilers can take side by side.
+
+Every function is compiled in one unit: a kernel, and a function that several kernels call but that is compiled without
+regard to its callers (TG_ALONE). Types and small inline functions are in every unit.
 
 The number of units is a property of the program and not of the machine, so that a program is everywhere compiled in the
-same way. The length of the text stands for the work: gcc 12 -O3 takes about 11 ms for 1,000 characters.
+same way.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .emitted import Shared
 
-# with gcc 12 on two processors: two units of 23,000 characters take 0.45 s, one of 45,000 takes 0.75 s
+# work is counted in characters of C, of which gcc 12 -O3 takes about 1,000 in 9 ms; a unit more takes 40 ms for headers
 SMALLEST_SPLIT = 40_000
-# what several units share is compiled in each of them: 4 units instead of 2 take 1.9 s of gcc for convnet128, not 1.6
-LARGEST_UNIT = 200_000
-STEP_SIZE = 5_000  # what `tg_run` and the thread pool, which are in the last unit, weigh
+# convnet128's 2.6 s of gcc are 2 units of 1.4 and 1.2 s, or 4 of at most 0.8 s, which together take 0.07 s more
+LARGEST_UNIT = 100_000
+FUNCTION_SIZE = 600  # a function costs as much beside its text: least squares over 322 functions of five nets
+STEP_SIZE = 2_000  # what `tg_run`, which is in the last unit, weighs
 
 _UNITS = re.compile(r"^#define TG_UNITS (\d+)$", re.MULTILINE)
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_FUNCTION = re.compile(r"^static (?:TG_ALONE )?void ", re.MULTILINE)
+_ALONE = re.compile(r"^static TG_ALONE (void (\w+)\([^{;]*\))\n\{", re.MULTILINE)
+_DEFINED = re.compile(
+    r"^static (?!TG_ALONE)[^(;={]*?(\w+)\(|^\} (\w+);|^typedef [^{;]*?(\w+)(?: __attribute__[^;]*)?;", re.MULTILINE
+)
 
 
-def cut_into_units(kernels: Sequence[str], shared: Sequence[Shared]) -> list[Sequence[str]]:
-    """The texts of `kernels` in order, in one or an even number of units: two processors are the fewest that gain."""
-    if len(kernels) < 2:
-        return [kernels]
-    work = _Work(kernels, shared)
-    if work.whole < SMALLEST_SPLIT:
-        return [kernels]
-    ends = work.ends_of_at_most(2 * -(-work.whole // (2 * LARGEST_UNIT)))
-    return [kernels[first:last] for first, last in zip([0, *ends], ends)]
+@dataclass(frozen=True)
+class Unit:
+    """What one translation unit compiles: texts of C."""
+
+    number: int
+    shared: tuple[str, ...]
+    kernels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Units:
+    """A program cut up: what every unit holds, and the declarations of the functions that units hold for each other."""
+
+    everywhere: tuple[str, ...]
+    declared: tuple[str, ...]
+    units: tuple[Unit, ...]
+
+
+def cut_into_units(kernels: Sequence[str], shared: Sequence[Shared]) -> Units:
+    """The texts of `kernels` and what they share, in one or an even number of units."""
+    movable = _movable(kernels, shared)
+    work = [work_of(text) + STEP_SIZE * (i == len(kernels) - 1) for i, text in enumerate(kernels)]
+    items = {i: work_of(shared[i].source) for i in movable}
+    whole = sum(work) + sum(items.values())
+    if len(kernels) < 2 or whole < SMALLEST_SPLIT:
+        return Units(tuple(item.source for item in shared), (), (Unit(0, (), tuple(kernels)),))
+    count = 2 * -(-whole // (2 * LARGEST_UNIT))
+    ends = _ends_of_at_most(count, work)
+    runs = list(zip([0, *ends], ends))
+    placed = _spread(items, [sum(work[first:last]) for first, last in runs])
+    sources = [_ALONE.sub(r"TG_SHARED \1\n{", item.source) for item in shared]
+    return Units(
+        everywhere=tuple(item.source for i, item in enumerate(shared) if i not in items),
+        declared=tuple(head for i in movable for head, _ in _ALONE.findall(shared[i].source)),
+        units=tuple(
+            Unit(number, tuple(sources[i] for i in own), tuple(kernels[first:last]))
+            for number, (own, (first, last)) in enumerate(zip(placed, runs, strict=True))
+        ),
+    )
 
 
 def unit_count(source: str) -> int:
@@ -37,35 +78,48 @@ def unit_count(source: str) -> int:
     return int(found[1]) if found else 1
 
 
-class _Work:
-    """How much text a compiler has to work through for a run of kernels: their own, and once each what they share."""
+def work_of(text: str) -> int:
+    """How much work the functions of a text are for a compiler: their characters, comments left out."""
+    return len(_COMMENT.sub("", text)) + FUNCTION_SIZE * len(_FUNCTION.findall(text))
 
-    def __init__(self, kernels: Sequence[str], shared: Sequence[Shared]) -> None:
-        self._sizes = [len(text) for text in kernels]
-        self._sizes[-1] += STEP_SIZE
-        self._needs = [[i for i, item in enumerate(shared) if item.name in text] for text in kernels]
-        self._shared_sizes = [len(item.source) for item in shared]
-        needed = {i for needs in self._needs for i in needs}
-        self.whole = sum(self._sizes) + sum(self._shared_sizes[i] for i in needed)
 
-    def ends_of_at_most(self, most: int) -> list[int]:
-        """Where at most `most` units end, the largest of them as small as it can be: bisection of its size."""
-        low, high = 0, self.whole
-        while high - low > 100:
-            middle = (low + high) // 2
-            low, high = (low, middle) if len(self._ends(middle)) <= most else (middle, high)
-        return self._ends(high)
+def _movable(kernels: Sequence[str], shared: Sequence[Shared]) -> list[int]:
+    """Which shared items one unit can hold for all: functions of which others need no more than a declaration."""
+    found = []
+    for i, item in enumerate(shared):
+        others = [text for j, other in enumerate(shared) if j != i for text in [other.source]]
+        names = {name for names in _DEFINED.findall(item.source) for name in names if name}
+        needed = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b") if names else None
+        if _ALONE.search(item.source) and not (needed and any(needed.search(text) for text in [*others, *kernels])):
+            found.append(i)
+    return found
 
-    def _ends(self, limit: int) -> list[int]:
-        """Where units end that are filled in turn, each up to `limit`."""
-        ends = list[int]()
-        held, work = set[int](), 0
-        for i, size in enumerate(self._sizes):
-            more = size + sum(self._shared_sizes[j] for j in self._needs[i] if j not in held)
-            if work + more > limit and i > (ends[-1] if ends else 0):
-                ends.append(i)
-                held, work = set(), 0
-                more = size + sum(self._shared_sizes[j] for j in self._needs[i])
-            held.update(self._needs[i])
-            work += more
-        return [*ends, len(self._sizes)]
+
+def _ends_of_at_most(most: int, work: Sequence[int]) -> list[int]:
+    """Where at most `most` runs end, the largest of them as small as it can be: bisection of its size."""
+    low, high = 0, sum(work)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if len(_ends(middle, work)) <= most else (middle, high)
+    return _ends(high, work)
+
+
+def _ends(limit: int, work: Sequence[int]) -> list[int]:
+    """Where runs end that are filled in turn, each up to `limit`."""
+    ends, filled = list[int](), 0
+    for i, more in enumerate(work):
+        if filled + more > limit and i > (ends[-1] if ends else 0):
+            ends.append(i)
+            filled = 0
+        filled += more
+    return [*ends, len(work)]
+
+
+def _spread(items: dict[int, int], loads: list[int]) -> list[list[int]]:
+    """Which items go to which unit, given the work that each has already: the largest first, each to the least loaded."""
+    placed = [list[int]() for _ in loads]
+    for i in sorted(items, key=lambda i: -items[i]):
+        least = min(range(len(loads)), key=loads.__getitem__)
+        loads[least] += items[i]
+        placed[least].append(i)
+    return [sorted(own) for own in placed]

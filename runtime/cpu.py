@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ..errors import InternalError, UnavailableError
 from ._step_abi import ffi
 from .build import Recipe, build, recipe
 from .cache import ModuleCache, key_of, module_cache
+from .stored import own_code
 from .toolchain import HOW_TO_INSTALL, Compiler, find_compiler, processor_count, processor_identity, target_options
 
 
@@ -25,7 +27,7 @@ class Statistics:
 
 _statistics = Statistics()
 _lock = threading.Lock()
-# never unloaded: the thread pool's code is in the first of them
+# never unloaded: the thread pool's code is in one of them
 _modules: dict[str, Any] = {}
 _pools: list[Any] = []
 
@@ -35,26 +37,35 @@ def statistics() -> Statistics:
     return Statistics(_statistics.compilations, _statistics.cache_hits)
 
 
+# the threads take gcc 12 50 ms of a step's 130, and are the same for all steps: they are a module of their own
+_OPTIONS = ("-DTG_POOL_ELSEWHERE",)
+
+
 def load(source: str) -> Any:
-    """The module of a C source that defines `tg_run` and `tg_new_pool`, as a cffi library.
+    """The module of a C source that defines `tg_run`, as a cffi library.
 
     UnavailableError: there is no compiler. InternalError: it failed or was killed, or its product cannot be loaded.
     """
+    with _lock:
+        return _load(source, lambda: source)
+
+
+def _load(text: str, source: Callable[[], str]) -> Any:
+    """The module of `source()`, which is asked for only if it has to be compiled; `text` tells it from others."""
     compiler = find_compiler()
     if compiler is None:
         raise UnavailableError(None, None, f"There is no C compiler. {HOW_TO_INSTALL}")
-    steps = recipe(source, compiler, target_options(compiler))
-    key = key_of(source, compiler.identity, steps.text, processor_identity())
-    with _lock:
-        module = _modules.get(key)
-        if module is None:
-            module = _modules[key] = _load_entry(module_cache(), key, source, steps, compiler)
-        else:
-            _statistics.cache_hits += 1
-        return module
+    steps = recipe(text, compiler, (*target_options(compiler), *_OPTIONS))
+    key = key_of(text, compiler.identity, steps.text, processor_identity())
+    module = _modules.get(key)
+    if module is None:
+        module = _modules[key] = _load_entry(module_cache(), key, source, steps, compiler)
+    else:
+        _statistics.cache_hits += 1
+    return module
 
 
-def _load_entry(cache: ModuleCache, key: str, source: str, steps: Recipe, compiler: Compiler) -> Any:
+def _load_entry(cache: ModuleCache, key: str, source: Callable[[], str], steps: Recipe, compiler: Compiler) -> Any:
     entry = cache.find(key)
     if entry is not None:
         try:
@@ -64,7 +75,7 @@ def _load_entry(cache: ModuleCache, key: str, source: str, steps: Recipe, compil
         else:
             _statistics.cache_hits += 1
             return module
-    entry = _compile(cache, key, source, steps, compiler)
+    entry = _compile(cache, key, source(), steps, compiler)
     try:
         return ffi.dlopen(str(entry))
     except OSError as error:
@@ -95,9 +106,15 @@ def thread_count(config: Any = None) -> int:
     return processor_count()
 
 
-def pool(module: Any, threads: int) -> Any:
-    """The thread pool of this process; the first call makes it, with `threads` threads, from `module`."""
+def pool(threads: int) -> Any:
+    """The thread pool of this process; the first call makes it, with `threads` threads."""
     with _lock:
         if not _pools:
-            _pools.append(module.tg_new_pool(threads))
+            _pools.append(_load(f"the pool of {own_code()}", _pool_source).tg_new_pool(threads))
         return _pools[0]
+
+
+def _pool_source() -> str:
+    from ..codegen.render import render  # templates, whose import takes time
+
+    return render("c/pool_alone.c.j2")

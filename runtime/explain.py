@@ -107,6 +107,8 @@ def explain_step(machine: Machine, step: Step, arrays: Sequence[np.ndarray], ope
         explanation = explain_record(record, n, compiled.prepared, [array.shape for array in arrays], operations, notes)
         if not profile:
             return explanation
+        if compiled.on_device:
+            return replace(explanation, notes=(*explanation.notes, "not profiled, because a run is on a GPU"))
         if isinstance(step, InterpretedStep):
             return replace(explanation, notes=(*explanation.notes, "not profiled, because a run is not compiled"))
         return with_times(explanation, record, *_profiled(machine, compiled, arrays))

@@ -59,15 +59,28 @@ def cells(kernel: KernelReport) -> list[str]:
 
 
 def details(kernel: KernelReport) -> list[str]:
-    """What is said under a kernel: its nodes, its work in terms of N, what is fused to it, what not."""
+    """What is said under a kernel: nodes, its work in terms of N, what is fused to it or launched with it, what not."""
     shown = [f"[{name}]" if name == kernel.anchor else name for name in kernel.nodes[:NODES_SHOWN]]
     more = [f"... {len(kernel.nodes) - NODES_SHOWN} more"] if len(kernel.nodes) > NODES_SHOWN else []
     lines = [f"nodes: {', '.join([*shown, *more])}", f"FLOP: {kernel.flops_text}; bytes: {kernel.bytes_text}"]
     lines += kernel.fused
+    lines += [f"launched together with {ranges_text(kernel.launched_with)}"] if kernel.launched_with else []
     lines += [
         f"not fused with kernel {one.consumer} ({one.value} -> {one.node}): {one.reason}" for one in kernel.not_fused
     ]
     return lines
+
+
+def ranges_text(numbers: Sequence[int]) -> str:
+    """Numbers of kernels, ascending, with runs of three and more in short: `kernels 4 to 7, 9`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs]
+    return f"kernel{'s' if len(numbers) > 1 else ''} {', '.join(parts)}"
 
 
 def heading(explanation: Explanation) -> list[str]:
@@ -81,6 +94,10 @@ def heading(explanation: Explanation) -> list[str]:
         "simplified away",
         *explanation.notes,
     ]
+
+
+def any_together(explanation: Explanation) -> bool:
+    return any(kernel.launched_with for kernel in explanation.kernels)
 
 
 def footing(explanation: Explanation) -> list[str]:
@@ -104,6 +121,7 @@ def footing(explanation: Explanation) -> list[str]:
             f"floor = max(FLOP / {scaled(profile.peaks.flops_per_second, 'FLOP/s')}, bytes / bandwidth of as many bytes: "
             f"{byte_text(speeds[0][1])}/s at {byte_text(speeds[0][0])} to {byte_text(speeds[-1][1])}/s at "
             f"{byte_text(speeds[-1][0])}), {profile.peaks.threads} threads",
+            *(["kernels that are launched together are timed one by one"] if any_together(explanation) else []),
             "above 100 %: operands were still in a nearer cache, or Winograd's method needs fewer operations",
         ]
     return lines

@@ -136,7 +136,7 @@ def _measured(threads: int, target: Target) -> Peaks:
     source[...], result[...] = 0.5, 0.0
     step = cpu.ffi.new("tg_step *")
     step.batch, step.fixed = cpu.ffi.from_buffer(source), cpu.ffi.from_buffer(result)
-    step.pool = cpu.pool(module, threads)
+    step.pool = cpu.pool(threads)
 
     def seconds(kernel: int, n: int) -> float:
         step.N = n

@@ -59,7 +59,7 @@ class LoadedProgram:
             self.constants[i] = _address(array)
         for table in ("feeds", "fetches", "variables", "constants", "random"):
             setattr(self.step, table, getattr(self, table))
-        self.step.pool = cpu.pool(self.module, threads)
+        self.step.pool = cpu.pool(threads)
         self.run = self.module.tg_run
         self.kernel_count = program.kernel_count
         self.arena_version = -1  # of the arenas that the step points to
@@ -121,6 +121,8 @@ class Binding:
 class CompiledStep:
     """A step that compiled programs execute, one per signature."""
 
+    on_device = False  # True: on a GPU
+
     def __init__(
         self, machine: Machine, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]
     ) -> None:
@@ -156,7 +158,7 @@ class CompiledStep:
         """The binding for these feeds; None if the step has no compiled form."""
         key = (*[array.shape for array in arrays], *[arrays[i].tobytes() for i in self._deciding])
         binding = self._bindings.get(key)
-        if binding is not None and binding.version == self._machine.state.version:
+        if binding is not None and binding.version == self._version():
             return binding
         try:
             loaded, n = self._program(arrays)
@@ -172,6 +174,10 @@ class CompiledStep:
         self._bindings[key] = binding
         return binding
 
+    def _version(self) -> int:
+        """Changes when the variables are elsewhere in memory than before."""
+        return self._machine.state.version
+
     def _bind(self, loaded: LoadedProgram, n: int) -> Binding:
         state, program = self._machine.state, loaded.program
         fresh = loaded.point_to_variables(state)
@@ -186,7 +192,7 @@ class CompiledStep:
             n=n,
             outputs=[(at_batch(slot.dims, n), slot.dtype.base_dtype.as_numpy_dtype) for slot in program.fetches],
             draws=draws,
-            version=state.version,
+            version=self._version(),
             fresh=fresh or {},
             readable=fresh is not None,
         )
@@ -224,11 +230,14 @@ class CompiledStep:
         loaded = self._programs.get(key)
         if loaded is None:
             program = self._answer(dims, values, variable_dims)
-            loaded = self._programs[key] = LoadedProgram(program, cpu.thread_count(self._machine.config))
+            loaded = self._programs[key] = self._load(program)
             self._machine.sources.append(program.source)
             for watcher in watchers:
                 watcher(self, (dims, values, variable_dims), loaded)
         return loaded
+
+    def _load(self, program: Any) -> Any:
+        return LoadedProgram(program, cpu.thread_count(self._machine.config))
 
     def _answer(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
         """The program, from the disk if it has been compiled before; raises what the compiler raises."""
@@ -261,7 +270,12 @@ class CompiledStep:
         self._reason = str(reason)
         self._machine.tell_once(f"a run goes through the interpreter: {reason}")
 
-    # --- for explanations -----------------------------------------------------------------------------------
+    # --- for explanations and traces ------------------------------------------------------------------------
+
+    @property
+    def loaded_programs(self) -> list[LoadedProgram]:
+        """The programs of all signatures so far."""
+        return list(self._programs.values())
 
     @property
     def prepared(self) -> Any:

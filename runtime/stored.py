@@ -43,7 +43,7 @@ def fingerprint(
     """A key that differs whenever the program might: the operations with their names and attributes, how they are
     connected, what is fed and fetched, and the compiler's own code."""
     place = {tensor: f"feed {i}" for i, tensor in enumerate(prepared.feeds)}
-    parts = [_own_code(), host_target().name, os.environ.get("TFGRAPH_CONV", "")]
+    parts = [own_code(), host_target().name, os.environ.get("TFGRAPH_CONV", "")]
     numbers = {op: i for i, op in enumerate(prepared.order)}
     for i, op in enumerate(prepared.order):
         inputs = ",".join(place.get(t, "?") for t in op.inputs)
@@ -70,7 +70,7 @@ def _text(value: Any) -> str:
 
 
 @cache
-def _own_code() -> str:
+def own_code() -> str:
     """What tells this version of the package from others: the sizes and times of its files."""
     from .. import codegen, templates
 

@@ -7,6 +7,7 @@ import pytest
 
 import tfgraph as tf
 from tests._explained import array, constant, default_environment, explained, fed  # noqa: F401  a fixture among them
+from tfgraph.runtime.explain_text import ranges_text
 
 pytestmark = pytest.mark.usefixtures("graph", "environment")
 
@@ -55,3 +56,36 @@ def test_why_numbers_go_through_memory() -> None:
     kernels = explained(y, {x: array(5, 20)}).kernels
     (reason,) = kernels[0].not_fused
     assert reason.reason == "reduce makes no random numbers"
+
+
+def test_gradients_of_biases() -> None:
+    x, bias = fed(20), tf.Variable(np.zeros(64, np.float32), name="bias")
+    hidden = tf.nn.relu(tf.matmul(x, tf.Variable(array(20, 64), name="weights")) + bias)
+    train = tf.train.GradientDescentOptimizer(0.1).minimize(tf.nn.l2_loss(tf.matmul(hidden, constant(64, 48))))
+    found = explained(train, {x: array(5, 20)})
+    (kernel,) = [k for k in found.kernels if "GradientDescent/update_weights/ApplyGradientDescent" in k.nodes]
+    (said,) = kernel.fused
+    assert said.startswith("of the gradient that is loaded anyway: gradients/add_grad/")
+    assert "GradientDescent/update_bias/ApplyGradientDescent" in kernel.nodes
+
+
+def test_kernels_that_are_launched_together() -> None:
+    variables = [tf.Variable(np.ones(size, np.float32)) for size in (50_000, 40_000, 30_000)]
+    clipped, _ = tf.clip_by_global_norm(tf.gradients(tf.add_n([tf.nn.l2_loss(v) for v in variables]), variables), 1.0)
+    train = tf.train.AdamOptimizer(0.1).apply_gradients(zip(clipped, variables, strict=True))
+    found = explained(train, {})
+    updating = [k for k in found.kernels if any(node.endswith("ApplyAdam") for node in k.nodes)]
+    assert len(updating) == 3
+    for kernel in updating:
+        others = {other.index for other in updating} - {kernel.index}
+        assert others <= set(kernel.launched_with)
+        assert kernel.index not in kernel.launched_with
+        assert f"launched together with {ranges_text(kernel.launched_with)}" in str(found)
+    x = fed(20)
+    assert [k.launched_with for k in explained(tf.tanh(x), {x: array(5, 20)}).kernels] == [()]
+
+
+def test_numbers_of_kernels_for_reading() -> None:
+    assert ranges_text([4]) == "kernel 4"
+    assert ranges_text([4, 5]) == "kernels 4, 5"
+    assert ranges_text([2, 4, 5, 6, 9]) == "kernels 2, 4 to 6, 9"

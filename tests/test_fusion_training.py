@@ -307,3 +307,58 @@ def test_a_chain_after_all_rows(runner: Runner) -> None:
         for actual, one in zip(runner.run(fetches, {x: array}), wanted, strict=True):
             close(actual, one, 1e-4)
     assert "rows" in kinds_of(fetches, x)
+
+
+# --- gradients of biases ----------------------------------------------------------------------------------------------
+
+
+class Layers:
+    """A convolution, a dense layer and a linear one, each with biases, under half the sum of squares."""
+
+    def __init__(self) -> None:
+        self.x = fed(6, 5, 3)
+        self.variables = [variable(3, 3, 3, 16), variable(16), variable(480, 12), variable(12), variable(12, 4)]
+        filters, first, weights, second, last = self.variables
+        self.hidden = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(self.x, filters, [1, 1, 1, 1], "SAME"), first))
+        dense = tf.nn.relu(tf.matmul(tf.reshape(self.hidden, [-1, 480]), weights) + second)
+        self.loss = tf.nn.l2_loss(tf.matmul(dense, last))
+
+
+@pytest.mark.usefixtures("graph")
+def test_gradients_of_hidden_biases_are_summed_where_the_weights_are_made() -> None:
+    net = Layers()
+    train = tf.train.AdamOptimizer(0.1).minimize(net.loss)
+    kernels = kernels_of(train, net.x)
+    assert "reduce" not in [kind for kind, _ in kernels]
+    summing = [(kind, types.count("ApplyAdam")) for kind, types in kernels if kind != "rows" and "Sum" in types]
+    assert sorted(summing) == [("conv2d_backprop_filter", 2), ("matmul", 2)]
+
+
+@pytest.mark.usefixtures("graph")
+def test_other_uses_of_gradients_of_biases() -> None:
+    """Sums of squares are no sums of what is loaded; noise is drawn before; clipped gradients are applied later."""
+    net = Layers()
+    gradients = tf.gradients(net.loss, net.variables)
+    squares = tf.reduce_sum(tf.square(tf.gradients(net.loss, net.hidden)[0]), [0, 1, 2])
+    assert "reduce" in kinds_of([gradients[0], squares], net.x)
+    kinds = kinds_of([gradients[0], gradients[1] + tf.random_uniform([16], seed=1)], net.x)
+    assert "reduce" not in kinds
+    assert kinds.count("random") == 1
+    clipped, _ = tf.clip_by_global_norm(gradients, 1.0)
+    pairs = zip(clipped, net.variables, strict=True)
+    kernels = kernels_of(tf.train.GradientDescentOptimizer(0.1).apply_gradients(pairs), net.x)
+    (types,) = (types for kind, types in kernels if kind == "conv2d_backprop_filter")
+    assert "Sum" in types
+    assert "ApplyGradientDescent" not in types
+
+
+@pytest.mark.parametrize("method", ["direct", "winograd"])
+@pytest.mark.parametrize("count", [0, 1, 7, 33])
+def test_numbers_of_gradients_of_biases(count: int, method: str, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFGRAPH_CONV", method)
+    net = Layers()
+    dy = tf.gradients(net.loss, net.hidden)[0] * tf.cast(net.hidden > 0, tf.float32)
+    runner.execute(tf.global_variables_initializer())
+    feeds = {net.x: numbers(count, 6, 5, 3)}
+    gradients = runner.run(tf.gradients(net.loss, net.variables), feeds)
+    close(gradients[1], runner.run(dy, feeds).astype(np.float64).sum((0, 1, 2)))

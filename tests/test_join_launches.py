@@ -43,8 +43,9 @@ def test_all_updates_of_a_step_are_one_launch(make: Any) -> None:
     (run,) = [run for run in join_launches(program.kernels) if run.first <= updating[0] <= run.last]
     assert run.first <= min(updating)
     assert max(updating) <= run.last
-    assert f"static void k{run.first:02d}_to_k{run.last:02d}(const tg_step *s, int64_t chunk)" in program.source
-    assert f"if (first <= {run.first} && {run.last} < last) {{" in program.source
+    name = f"k{run.first:02d}_to_k{run.last:02d}"
+    assert f"static void {name}(const tg_step *s, int64_t chunk)" in program.source
+    assert f"{{{run.first}, {run.last}, {name}}}," in program.source
 
 
 def test_joined_launches_change_no_value() -> None:

@@ -139,13 +139,22 @@ def test_update_in_the_epilogue(columns: int, tmp_path: Path) -> None:
     place = f"row * {columns} + column"
     epilogue = Epilogue((f"const float v1 = bias[{place}] - 0.5f * acc;",), (f"y[{place}] = v1;",))
     emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b", "bias"), "y", "float"), epilogue)
-    assert "__builtin_prefetch(bias + " in emitted.source
+    assert "met[] = {bias}" in emitted.source
     kernel = compiled(spec, tmp_path, None, epilogue)
-    for batch in (1, 70):
+    for batch in (1, 70, 300):
         a, b, product = operands(spec, batch)
         before = np.random.default_rng(2).random(product.shape, np.float32)
         found = kernel.run(batch, [a, b, before], np.zeros(product.shape, np.float32), FOUR_THREADS)
         np.testing.assert_allclose(found, before - 0.5 * product, rtol=0, atol=2e-4 * batch)
+
+
+@pytest.mark.parametrize("columns", [1040, 270], ids=["packed", "as it lies"])
+def test_large_right_operand_is_fetched(columns: int, tmp_path: Path) -> None:
+    """Its next rows are fetched while sums are made, but none behind its end."""
+    spec = MatMulSpec(N, columns, 2_200_000 // columns)
+    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b"), "y", "float"))
+    assert any("__builtin_prefetch(ahead + step * ahead_pitch" in item.source for item in emitted.shared)
+    check(spec, compiled(spec, tmp_path), 70)
 
 
 def test_shares_of_k_need_scratch() -> None:

@@ -97,6 +97,44 @@ def test_plans_of_random_graphs(drawn: Any) -> None:
     check_operands(program)
 
 
+def chain(x: Any, length: int) -> Any:
+    """`x` under so many arc tangents."""
+    return chain(tf.atan(x), length - 1) if length else x
+
+
+def differentiated(x: Any, ends: list[Any]) -> list[Any]:
+    """The values, and the gradient of a function of them."""
+    loss = tf.add_n([tf.reduce_sum(tf.square(tf.tanh(end))) for end in ends])
+    return [*ends, *tf.gradients(loss, [x])]
+
+
+def columns_of_two_sweeps() -> tuple[Any, list[Any]]:
+    """Sums of columns of what one sweep makes and of what it reads; a product of everything follows from the latter."""
+    x = tf.placeholder(tf.float32, [None, 5, 4, 1])
+    made, read = (tf.reduce_sum(value, [0, 2]) for value in (chain(x, 2), x))
+    return x, differentiated(x, [made, chain(read, 4), tf.reduce_prod(chain(read, 3), [0, 1])])
+
+
+def a_path_through_a_later_kernel() -> tuple[Any, list[Any]]:
+    """The scan's gradient depends on a kernel that ends behind it: a path to it is no shorter than the numbers say."""
+    x = tf.placeholder(tf.float32, [None, 5])
+    cube = tf.reshape(x, [-1, 5, 1])
+    scanned = tf.cumsum(cube * 0.25, axis=-1, exclusive=True, reverse=True)
+    least = tf.minimum(cube, cube)
+    ends = [tf.nn.relu6(least), scanned, tf.maximum(x, x), tf.reduce_min(tf.minimum(least, least), [0, 1]), cube]
+    return x, differentiated(x, ends)
+
+
+@pytest.mark.parametrize("build", [columns_of_two_sweeps, a_path_through_a_later_kernel])
+def test_plans_of_graphs_that_once_went_wrong(build: Any) -> None:
+    """Sweeps that were joined although others had been joined in the meantime."""
+    with tf.Graph().as_default():
+        x, fetches = build()
+        program = program_of(train_too(fetches), {x: (3, *x.shape.as_list()[1:])})
+    check_plan(program)
+    check_operands(program)
+
+
 @pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 def test_plans_of_nets(net: Any) -> None:
     built = net()

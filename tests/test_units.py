@@ -44,35 +44,61 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --- cutting ----------------------------------------------------------------------------------------------------
 
 
-def work(kernels: list[str], shared: list[Shared]) -> int:
-    """The text that a unit of these kernels makes a compiler read."""
-    return sum(map(len, kernels)) + sum(len(s.source) for s in shared if any(s.name in text for text in kernels))
+def function(name: str, size: int, linkage: str = "static") -> str:
+    """A C function whose text has about so many characters."""
+    return f"{linkage} void {name}(const tg_step *s, int64_t chunk)\n{{\n    {'f();' * (size // 4)}\n}}\n"
+
+
+def load(unit: units.Unit) -> int:
+    return sum(map(units.work_of, unit.shared + unit.kernels))
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 60), st.sets(st.sampled_from("ABC"))), min_size=1, max_size=8),
+    st.lists(st.integers(1, 60), min_size=2, max_size=8),
+    st.lists(st.integers(1, 30), max_size=6),
     st.sampled_from([2, 4]),
 )
-def test_no_cut_makes_the_largest_unit_smaller(drawn: list[tuple[int, set[str]]], most: int) -> None:
-    """Against every way to cut in so many places; the size is sought to 100 characters."""
-    shared = [Shared(name, name * 700) for name in "ABC"]
-    kernels = ["".join(sorted(names)) + "-" * 100 * size for size, names in drawn]
+def test_units_are_filled_evenly(sizes: list[int], shared_sizes: list[int], most: int) -> None:
+    """No unit is fuller than the best cut of the kernels alone, or than the mean and one shared function."""
+    kernels = [function(f"k{i}", 100 * size) for i, size in enumerate(sizes)]
+    shared = [Shared(f"tg_{i}", function(f"tg_{i}", 100 * size, "static TG_ALONE")) for i, size in enumerate(shared_sizes)]
+    items = [units.work_of(item.source) for item in shared]
+    work = list(map(units.work_of, kernels))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units, "SMALLEST_SPLIT", 0)
         patch.setattr(units, "STEP_SIZE", 0)
-        patch.setattr(units, "LARGEST_UNIT", -(-work(kernels, shared) // most))
-        found = [list(unit) for unit in units.cut_into_units(kernels, shared)]
-    assert [text for unit in found for text in unit] == kernels
-    assert all(found)
-    if len(kernels) == 1:
-        return
-    assert len(found) <= most
+        patch.setattr(units, "LARGEST_UNIT", -(-(sum(work) + sum(items)) // most))
+        found = units.cut_into_units(kernels, shared)
+    assert [text for unit in found.units for text in unit.kernels] == kernels
+    assert len(found.units) <= most
+    assert all(unit.kernels for unit in found.units)
+    held = [text for unit in found.units for text in unit.shared]
+    assert sorted(held) == sorted(item.source.replace("static TG_ALONE", "TG_SHARED") for item in shared)
+    assert len(found.declared) == len(shared)
+    assert found.everywhere == ()
     least = min(
-        max(work(kernels[a:b], shared) for a, b in zip((0, *cuts), (*cuts, len(kernels)), strict=True))
+        max(sum(work[a:b]) for a, b in zip((0, *cuts), (*cuts, len(kernels)), strict=True))
         for count in range(most)
         for cuts in itertools.combinations(range(1, len(kernels)), count)
     )
-    assert max(work(unit, shared) for unit in found) <= least + 100
+    mean = (sum(work) + sum(items)) / len(found.units)
+    assert max(map(load, found.units)) <= max(least, mean + max(items, default=0))
+
+
+def test_what_others_name_is_in_every_unit(many_units: None) -> None:
+    """Types, inline functions, and functions that come with such of which others make use."""
+    alone = function("tg_alone", 8, "static TG_ALONE")
+    inline = "static inline int64_t tg_one(void)\n{\n    return 1;\n}\n"
+    shared = [
+        Shared("tg_type", "typedef struct tg_type {\n    int64_t first;\n} tg_type;\n"),
+        Shared("tg_alone", alone),
+        Shared("tg_both", inline + function("tg_both", 8, "static TG_ALONE")),
+        Shared("tg_own", inline.replace("tg_one", "tg_two") + function("tg_own", 8, "static TG_ALONE")),
+    ]
+    kernels = [function(f"k{i}", 20_000).replace("f()", "tg_one()") for i in range(2)]
+    found = units.cut_into_units(kernels, shared)
+    assert found.everywhere == (shared[0].source, shared[2].source)
+    assert found.declared == tuple(f"void {name}(const tg_step *s, int64_t chunk)" for name in ("tg_alone", "tg_own"))
 
 
 def test_short_programs_stay_whole() -> None:
@@ -126,8 +152,8 @@ def test_units_make_no_warnings_and_export_nothing_more(
     cpu.load(source)
     module = ctypes.CDLL(str(entries(folder)[0]))
     assert module.tg_run
-    kernel = source.split("TG_LAUNCHED void ")[1].split("(")[0]
-    assert not hasattr(module, kernel)
+    for declared in ("TG_LAUNCHED void ", "TG_SHARED void "):
+        assert not hasattr(module, source.split(declared)[1].split("(")[0])
     assert not hasattr(module, "tg_minus_zero")
 
 

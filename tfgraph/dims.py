@@ -165,6 +165,8 @@ def broadcast_dims(a: Dims | None, b: Dims | None) -> Dims | None:
     """The shape of an element-by-element operation on shapes a and b."""
     if a is None or b is None:
         return None
+    if a == b:
+        return tuple(a)
     run = f"Incompatible shapes: {show(a)} vs. {show(b)}"
     rank = max(len(a), len(b))
     left = (1,) * (rank - len(a)) + tuple(a)

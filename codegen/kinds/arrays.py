@@ -89,7 +89,10 @@ def block_of(work: Any) -> int:
 
 
 def written(scribe: Scribe, template: str, text: Any, launches: Sequence[Launch], **more: Any) -> Written:
-    """A rendered kernel; `more` are the other fields of Written."""
+    """A rendered kernel; `more` are the other fields of Written. A scribe of another target finishes it in its own way."""
+    finish = getattr(scribe, "finish", None)
+    if finish is not None:
+        return finish(template, text, **more)
     return Written(insert_prologue(tidy(render(template, k=text)), scribe.prologue()), tuple(launches), **more)
 
 

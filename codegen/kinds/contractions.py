@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...opdef import Primitive
+from ...opdef import Primitive, Reduction
 from ...shapes import element_count
 from ...windows import windows_2d
 from ..emitted import PLAIN, Emitted, Epilogue, Scratch
@@ -25,14 +25,14 @@ from .scribe import Scribe
 OWN_NAMES = frozenset(
     (
         "a b x w y dy dx dw position scratch acc row column h q image first_row end_row first_tap end_tap i_begin i_end "
-        "j_begin j_end"
+        "j_begin j_end column_sums pixel"
     ).split()
 )
 TEMPLATES = tuple(
     f"c/{name}.c.j2"
     for name in (
         "matmul matmul_few matmul_finish conv2d conv2d_filter conv2d_pool conv2d_window winograd winograd_filter "
-        "winograd_pool finish pool take_larger"
+        "winograd_pool finish pool take_larger column_totals matmul_columns"
     ).split()
 )  # fmt: skip
 
@@ -107,10 +107,11 @@ def header_text(scribe: Scribe) -> str:
 def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epilogue:
     """The pointwise nodes fused to a product, as lines over `acc`, `row` and `column`."""
     pool = fused_pool(context.kernel.group)
-    nodes = [n for n in scribe.nodes if n is not anchor and n is not pool]
+    beside = beside_of(context, scribe, anchor)
+    nodes = [n for n in scribe.nodes if n is not anchor and n is not pool and n not in context.kernel.group.beside]
     output = anchor.outputs[0]
     columns = size_text(output.dims[-1])
-    if not nodes:
+    if not nodes and beside is None:
         return PLAIN
     scribe.locals[output] = "acc"
     draws = scribe.draw(f"row * {columns} + strip", output.dims[-1], "column")
@@ -121,7 +122,22 @@ def epilogue_of(context: Any, scribe: Scribe, anchor: Node, result: str) -> Epil
         lines += scribe.lines_at(node, space, ("row", "column"), scribe.local)  # type: ignore[arg-type]
     # stores that the nodes made stand among the lines, each after its value
     value = "acc" if pool is None else scribe.locals[access_of(pool.inputs[0]).base]
-    return Epilogue(tuple(lines), tuple(stores), value, draws)
+    return Epilogue(tuple(lines), tuple(stores), value, draws, beside)
+
+
+def beside_of(context: Any, scribe: Scribe, anchor: Node) -> Epilogue | None:
+    """What the kernel makes of the sums of the columns of its gradient, as lines over `acc` and `column`."""
+    nodes = [n for n in scribe.nodes if n in context.kernel.group.beside]
+    if not nodes:
+        return None
+    (fold,) = (n for n in nodes if isinstance(n.kind, Reduction))
+    space = MatrixSpace(fold.outputs[0].dims)
+    scribe.locals[fold.outputs[0]] = "acc"
+    lines = scribe.stores(fold, space, ("row", "column"))  # type: ignore[arg-type]
+    for node in nodes:
+        if node is not fold:
+            lines += scribe.lines_at(node, space, ("row", "column"), scribe.local)  # type: ignore[arg-type]
+    return Epilogue(tuple(lines))
 
 
 def fused_pool(group: Group) -> Node | None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from ..emitted import PLAIN, Emitted, Epilogue, Scratch
-from ..target import Target, host_target
+from ..target import CUDA, Target, host_target
 from . import conv2d_filter, conv2d_sweep, matmul, winograd, winograd_filter
 from .conv2d_window import Conv2DSpec
 from .matmul import MatMulSpec
@@ -72,7 +72,7 @@ def writer(spec: Conv2DSpec, target: Target) -> ModuleType:
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target | None = None) -> bool:
     """True if there is a kernel for the convolution with a pooling of its results, or for a gradient of both."""
     target = target or host_target()
-    if spec.is_product or overlaps(pool):
+    if spec.is_product or overlaps(pool) or target is CUDA:
         return False
     if writer(spec, target) in (winograd, winograd_filter):
         return winograd.takes_pool(spec, pool, target)

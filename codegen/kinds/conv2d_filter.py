@@ -17,6 +17,7 @@ from ..render import render
 from ..scalar import size_text
 from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from .column_sums import ColumnSums, column_sums
 from .conv2d_sweep import panel_columns, reaches
 from .conv2d_window import Conv2DSpec, Window
 from .pool import PoolSpec
@@ -125,6 +126,11 @@ class FilterGradientPlan:
     @property
     def end_column(self) -> str:
         return str(self.columns) if self.column_blocks == 1 else "end_column"
+
+    @property
+    def columns_here(self) -> str:
+        """Output channels of the chunk."""
+        return minus(self.end_column, self.first_column)
 
     @property
     def cleared_columns(self) -> str:
@@ -265,9 +271,17 @@ def _several_tap_rows(
 
 
 def scratch(spec: Conv2DSpec, target: Target, plain: bool, pool: PoolSpec | None = None) -> Scratch:
-    """The shares' copies of dw, then one window per chunk where windows are large."""
+    """The shares' copies of dw, then one window per chunk where windows are large, then sums of dy's columns."""
     p = plan(spec, target, plain, pool)
-    return Scratch(0, p.window.scratch_offset + p.window.scratch_bytes * p.shares * p.column_blocks)
+    return Scratch(0, _own_scratch(p) if p.stores_directly else _beside(spec, p, pool).end)
+
+
+def _own_scratch(p: FilterGradientPlan) -> int:
+    return p.window.scratch_offset + p.window.scratch_bytes * p.shares * p.column_blocks
+
+
+def _beside(spec: Conv2DSpec, p: FilterGradientPlan, pool: PoolSpec | None) -> ColumnSums:
+    return column_sums(spec, p.element, pool, p.shares, _own_scratch(p))
 
 
 def emit(
@@ -291,8 +305,10 @@ def emit(
         shared.append(p.spread.function)
     elif p.packs:
         shared += packs
+    beside = _beside(spec, p, pool) if epilogue.beside else None
+    shared += [beside.function] if beside else []
     source = render(
-        "c/conv2d_filter.c.j2", p=p, name=name, comment=comment, epilogue=epilogue,
+        "c/conv2d_filter.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, beside=beside,
         whole_tile=whole.name, last_tile=last.name, pack=packs[-1].name,
     )  # fmt: skip
     launches = [Launch(name, str(p.shares * p.column_blocks))]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...opdef import Primitive
 from ..ir import Group, Node
-from ..target import host_target
+from ..target import CUDA, host_target
 from . import conv2d, draws, matmul
 from .contractions import POSITIONED, conv_spec, fused_pool, matmul_spec
 from .pool import tiles_input
@@ -39,6 +39,20 @@ def takes_epilogue(node: Node | None) -> bool:
     if node is None or not isinstance(node.kind, Primitive):
         return False
     return _TAKES.get(node.kind.kernel, lambda _: False)(node)
+
+
+def takes_column_sums(node: Node) -> bool:
+    """True if the kernel of `node`, a product whose last operand is a gradient, can sum the columns of that too."""
+    if not isinstance(node.kind, Primitive) or node.outputs[0].dtype.name not in ("float32", "float64"):
+        return False
+    if host_target() is CUDA:
+        return False
+    if node.kind.kernel == "matmul":
+        return node.type == "MatMul" and matmul.takes_column_sums(matmul_spec(node), host_target())
+    if node.kind.kernel.removesuffix("_at") != "conv2d_backprop_filter":
+        return False
+    spec = conv_spec(node)
+    return not spec.is_product or matmul.takes_column_sums(conv2d.as_matmul(spec), host_target())
 
 
 def is_max_pool(node: Node) -> bool:

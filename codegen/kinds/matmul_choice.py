@@ -133,7 +133,7 @@ def _plan_tiles(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan
     is_worth_streaming = n * k * element.bytes >= WORTH_STREAMING and tile.rows > 1 and not gathers
     return MatMulPlan(
         spec, swapped, tile, width, narrow,
-        pitch=blocks.columns,
+        pitch=int(spec.n) if rest else blocks.columns,
         group_rows=min(tile.rows * max(1, GROUP_ROWS // tile.rows), blocks.rows),
         block_rows=blocks.rows, block_columns=blocks.columns, block_depth=depth, splits=blocks.splits,
         copies_left=varying_pitch or (tile.rows > 1 and pitch_bytes >= PAGE_BYTES),

@@ -222,10 +222,6 @@ class MatMulPlan:
         return self.rest * self.block_rows
 
     @property
-    def line_elements(self) -> int:
-        return {"float32": 16, "int32": 16}.get(self.spec.dtype, 8)
-
-    @property
     def rest_rows(self) -> int:
         """Rows of the product that one tile of the last columns takes."""
         assert self.rest_tile is not None
@@ -263,6 +259,10 @@ class MatMulPlan:
         return plus(self.first_column, "panel")
 
     @property
+    def fetched_column(self) -> str:
+        return plus(self.first_column, "fetches")
+
+    @property
     def complete_columns(self) -> str:
         """Columns of the block in panels that are complete."""
         if self.columns_here.isdigit():
@@ -281,12 +281,12 @@ class MatMulPlan:
             return str(self.width)
         return smaller(minus(self.columns_here, "panel"), self.width)
 
-    def tile_choices(self, tile: str, narrow_tile: str) -> list[tuple[str, str, int]]:
-        """The tile functions in the order they are tried for a panel, each with a condition and its columns."""
+    def tile_choices(self, tile: str, narrow_tile: str) -> list[tuple[str, str]]:
+        """The tile functions in the order they are tried for a panel, each with a condition."""
         if not self.narrow:
-            return [(tile, "", self.width)]
+            return [(tile, "")]
         complete = f" && panel + {self.width} <= {self.tiled_columns}"
-        return [(tile, complete, self.width), (narrow_tile, "", self.narrow)]
+        return [(tile, complete), (narrow_tile, "")]
 
     @property
     def group_end(self) -> str:
@@ -306,6 +306,11 @@ class MatMulPlan:
             return "sums"
         place = plus("sums", times("group", self.pitch))
         return f"end > {self.block_depth} ? {place} : sums" if self.splits == 1 else place
+
+    @property
+    def has_whole_rows(self) -> bool:
+        """The sums of a group lie as in the output, row after row: nothing is between them."""
+        return self.rest > 0 and self.pitch == self.spec.n and self.products == "1" and not self.swapped
 
     @property
     def sums_elements(self) -> int:
@@ -339,6 +344,16 @@ class MatMulPlan:
 
     outer_name = property(lambda self: "column" if self.swapped else "row")
     inner_name = property(lambda self: "row" if self.swapped else "column")
+
+    @property
+    def finished_row(self) -> str:
+        """The output's row that belongs to the block's row `first`."""
+        return plus(self.first_row, "first")
+
+    @property
+    def finished_elements(self) -> str:
+        """Elements of the rows first .. end-1."""
+        return times("(end - first)", self.columns)
 
     @property
     def outer_place(self) -> str:

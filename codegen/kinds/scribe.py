@@ -236,6 +236,8 @@ class Scribe:
     def lines(self, node: Node, operands: Sequence[Expr]) -> list[str]:
         """One declaration per output of a pointwise node, with the node's name as comment."""
         self._check(node, operands)
+        if node.opdef.effect == "check" and not self._is_read(node):
+            return []  # it is here for its check alone
         result = node.opdef.body(self.printer, *operands, **scalar_attributes(node.opdef, node.attrs))
         results = result if isinstance(result, tuple) else (result,)
         named = []
@@ -277,6 +279,11 @@ class Scribe:
             raise NotCompilable(f"{node.label} ({node.type}) has no compiled check")
         if condition is not None:
             self.checks.append(f"if (!({condition.text}))\n    {self.fail(node)};")
+
+    def _is_read(self, node: Node) -> bool:
+        """True if another kernel or a node of this one needs an output of `node`."""
+        read = {access_of(value).base for other in self.kernel.group.nodes for value in other.data_inputs()}
+        return any(value in self.kernel.writes or value in read for value in node.outputs)
 
     def fail(self, node: Node) -> str:
         """The statement that reports a failed check of `node`."""

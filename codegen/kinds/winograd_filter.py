@@ -14,6 +14,7 @@ from ..render import render
 from ..scalar import size_text
 from ..target import NOMINAL_BATCH, Target, Tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, tile_function
+from .column_sums import ColumnSums, column_sums
 from .conv2d_window import Conv2DSpec
 from .pool import PoolSpec
 from .winograd import CHUNKS, HEADER_BYTES, point_pitch
@@ -89,6 +90,8 @@ class WinogradFilterPlan:
             return str(self.columns)
         return smaller(f"{self.columns} - first_column", self.block_columns)
 
+    first_column = property(lambda self: "0" if self.column_blocks == 1 else "first_column")
+
     @property
     def panel_columns(self) -> str:
         """Output channels of a panel of sums."""
@@ -135,9 +138,12 @@ def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> Wino
 
 
 def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
-    """The number of the next task, each task's sums, each chunk's block of squares."""
-    p = plan(spec, target)
-    return Scratch(0, HEADER_BYTES + p.sums_bytes + p.chunks * p.chunk_bytes)
+    """The number of the next task, each task's sums, each chunk's block of squares, then sums of dy's columns."""
+    return Scratch(0, _beside(spec, plan(spec, target), None).end)
+
+
+def _beside(spec: Conv2DSpec, p: WinogradFilterPlan, pool: PoolSpec | None) -> ColumnSums:
+    return column_sums(spec, p.element, pool, p.shares, HEADER_BYTES + p.sums_bytes + p.chunks * p.chunk_bytes)
 
 
 def emit(
@@ -158,8 +164,12 @@ def emit(
         *types, functions["gradient"] = spread_function(p.element, "gradient", p.taps, p.spread)
         shared += types
     shared += functions.values()
+    beside = _beside(spec, p, pool) if epilogue.beside else None
+    shared += [beside.function] if beside else []
     names = {role: function.name for role, function in functions.items()}
-    text = render("c/winograd_filter.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, functions=names)
+    text = render(
+        "c/winograd_filter.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, beside=beside, functions=names
+    )
     totals = Launch(f"{name}_total", str(p.channels // p.total_depth))
     launches = (Launch(f"{name}_start", "1"), Launch(name, str(p.chunks)), totals)
     shares = f"{p.shares} share{'s' if p.shares > 1 else ''} of the squares"

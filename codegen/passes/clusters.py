@@ -76,6 +76,7 @@ class Cluster:
         self.kind = "pointwise"
         self.axes: tuple[int, ...] = ()
         self.refusals: list[Refusal] = []
+        self.beside: tuple[Node, ...] = ()  # of `nodes`, as in a Group
         if isinstance(node.kind, Reduction):
             self.domain = node.inputs[0].dims
             self.axes = reduced_axes(node)

@@ -5,7 +5,8 @@ A node joins the kernels of its producers where that saves a trip through memory
   * reductions with the pointwise nodes that feed them, and what follows them row by row;
   * after a kernel over rows, sums of its rows' results and of whole columns, and what follows from these;
   * matmul and conv2d with the pointwise nodes that take their result (bias, activation, an optimizer's update);
-  * conv2d and its pointwise nodes with the max pooling of what they make.
+  * conv2d and its pointwise nodes with the max pooling of what they make;
+  * the gradient of weights with that of biases, the sums of the columns of what it loads.
 Then sweeps over the same elements become one (`_join_siblings`). A merge is made only if the groups stay convex: no path
 leaves a group and comes back. What is cheaper to compute again than to load is part of every group that uses it
 (`recompute`).
@@ -19,6 +20,7 @@ from itertools import pairwise
 
 from ...shapes import element_count
 from ..ir import Group, Node, Refusal, Roots, Value
+from .bias_gradients import bias_gradients
 from .clusters import ROW_LIMIT, Cluster, bases, dependencies, is_compute
 from .fusion_rules import FusionRules
 from .recompute import candidates, refused, with_reasons, with_recomputed
@@ -41,6 +43,7 @@ def group_kernels(roots: Roots) -> tuple[Group, ...]:
 class _Grouping(FusionRules):
     def __init__(self, roots: Roots, recomputed: Collection[Node]) -> None:
         self.edges = dependencies(roots, recomputed)
+        self.recomputed = recomputed
         needed = _needed(roots)
         self.nodes = [n for n in roots.nodes if is_compute(n) and n in needed and n not in recomputed]
         self.live: dict[Cluster, None] = {}  # those that no other has taken in
@@ -56,6 +59,7 @@ class _Grouping(FusionRules):
             for producer in self._producer_clusters(node):
                 self._try_merge(producer, node)
         self._join_siblings()
+        self._join_bias_gradients()
         return self._ordered()
 
     def _producer_clusters(self, node: Node) -> list[Cluster]:
@@ -104,6 +108,14 @@ class _Grouping(FusionRules):
                 if first is not second and self.makes_rows(*pair) and self._are_independent(first, second):
                     self._merge(*pair)
                     pair[0].kind, pair[0].axes = "rows", (len(pair[0].domain) - 1,)
+
+    def _join_bias_gradients(self) -> None:
+        """The gradient of biases is summed by the kernel that makes the weights', which loads what is summed."""
+        for product, columns in bias_gradients(self.cluster, self.recomputed):
+            is_free = self.cluster[columns.nodes[0]] is columns and not product.beside
+            if is_free and self._are_independent(product, columns):
+                product.beside = tuple(columns.nodes)
+                self._merge(product, columns)
 
     def _sources(self, cluster: Cluster) -> list[object]:
         """What a cluster may share with others over its domain: arrays of that size, or the kernels that make them."""
@@ -170,7 +182,9 @@ class _Grouping(FusionRules):
                     heapq.heappush(ready, (c.nodes[-1].id, c.number))
         if len(ordered) != len(clusters):
             raise AssertionError("the groups depend on each other in a circle")
-        return tuple(Group(c.kind, tuple(c.nodes), c.domain, c.anchor, c.axes, self._refusals(c)) for c in ordered)
+        return tuple(
+            Group(c.kind, tuple(c.nodes), c.domain, c.anchor, c.axes, self._refusals(c), beside=c.beside) for c in ordered
+        )
 
     def _refusals(self, cluster: Cluster) -> tuple[Refusal, ...]:
         """Those that still hold: a later node may have brought the two clusters together."""

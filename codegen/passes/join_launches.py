@@ -71,12 +71,12 @@ class _Open:
         """True if the kernel neither reads what the run writes, nor writes what the run reads or writes."""
         if not self.kernels:
             return True
-        reads, writes = _touched(kernel)
+        reads, writes = touched(kernel)
         apart = self.writes.isdisjoint(reads | writes) and self.reads.isdisjoint(writes)
         return apart and _may_join(self.kernels[0]) and _may_join(kernel)
 
     def add(self, kernel: Kernel) -> None:
-        reads, writes = _touched(kernel)
+        reads, writes = touched(kernel)
         self.reads |= reads
         self.writes |= writes
         self.kernels.append(kernel)
@@ -94,7 +94,7 @@ def _may_join(kernel: Kernel) -> bool:
     return kernel.group.kind in KINDS and not has_check and work_of(kernel) <= MOST_WORK
 
 
-def _touched(kernel: Kernel) -> tuple[set[Any], set[Any]]:
+def touched(kernel: Kernel) -> tuple[set[Any], set[Any]]:
     """What a kernel reads and what it writes: values and variables."""
     reads: set[Any] = set()
     writes: set[Any] = set(kernel.writes)

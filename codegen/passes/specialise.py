@@ -65,8 +65,9 @@ class _Specialiser:
                 self.builder.label, self.builder.origin = op.name, op
                 if not op.outputs or any(t not in self.of for t in op.outputs):
                     self._operation(op)
-                # a fetched variable has the value of its place in the order, before the updates that follow
                 fetched.update({t: self._deref(self._alive(t)) for t in op.outputs if t in wanted})
+            # a fetched variable is read when all is done
+            fetched.update({t: self._deref(self._alive(t)) for t in fetched if t.dtype.is_ref})
         return sweep(self.builder.nodes, tuple(fetched[t] for t in fetches), self.effects)
 
     def _alive(self, tensor: Any) -> Value:

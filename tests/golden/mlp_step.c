@@ -1,31 +1,4 @@
-/*
- * This file may be compiled whole or, by several processors side by side, as 2 translation units: with
- * -DTG_UNIT=0 to -DTG_UNIT=1. Linked together they are the same program.
- */
-#define TG_UNITS 2
-#ifdef TG_UNIT
-#define TG_IN_UNIT(number) (TG_UNIT == (number))
-#define TG_LAUNCHED __attribute__((visibility("hidden")))
-#else
-#define TG_IN_UNIT(number) 1
-#define TG_LAUNCHED static
 #endif
-
-TG_LAUNCHED void k00_matmul_add_relu(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k01_matmul_add_relu(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k02_matmul_add(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k03_rows_sub_exp_sum_parts(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k03_rows_sub_exp_sum(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k04_matmul_relugrad(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k05_matmul_applyadam(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k06_reduce_applyadam_parts(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k06_reduce_applyadam(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k07_matmul_relugrad(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k08_matmul_applyadam(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k09_matmul_applyadam(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k10_reduce_applyadam_parts(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k10_reduce_applyadam(const tg_step *s, int64_t chunk);
-TG_LAUNCHED void k11_mul_assign(const tg_step *s, int64_t chunk);
 
 #if TG_IN_UNIT(0)
 
@@ -396,19 +369,18 @@ static void k05_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const f
     const float beta1_1 = beta1[0];
     const float beta2_1 = beta2[0];
     const float epsilon_1 = epsilon[0];
-    for (int64_t r = first; r < end; ++r) {
-        const int64_t row = r;
-        const float *sum = sums + (r - first) * 16;
-        #pragma GCC ivdep
-        for (int64_t column = 0; column < 10; ++column) {
-            const float acc = sum[column];
-            const float new_weights_2_adam = adam[row * 10 + column] + (acc - adam[row * 10 + column]) * (1.0f - beta1_1); /* Adam/update_weights_2/ApplyAdam */
-            const float new_weights_2_adam_1 = adam_1[row * 10 + column] + (acc * acc - adam_1[row * 10 + column]) * (1.0f - beta2_1); /* Adam/update_weights_2/ApplyAdam */
-            const float new_weights_2 = weights_2[row * 10 + column] - new_weights_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_2_adam_1) + epsilon_1); /* Adam/update_weights_2/ApplyAdam */
-            weights_2[row * 10 + column] = new_weights_2;
-            adam[row * 10 + column] = new_weights_2_adam;
-            adam_1[row * 10 + column] = new_weights_2_adam_1;
-        }
+    // whole rows, one behind the other, as their sums are
+    const int64_t row = first;
+    const float *sum = sums;
+    #pragma GCC ivdep
+    for (int64_t column = 0; column < (end - first) * 10; ++column) {
+        const float acc = sum[column];
+        const float new_weights_2_adam = adam[row * 10 + column] + (acc - adam[row * 10 + column]) * (1.0f - beta1_1); /* Adam/update_weights_2/ApplyAdam */
+        const float new_weights_2_adam_1 = adam_1[row * 10 + column] + (acc * acc - adam_1[row * 10 + column]) * (1.0f - beta2_1); /* Adam/update_weights_2/ApplyAdam */
+        const float new_weights_2 = weights_2[row * 10 + column] - new_weights_2_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_2_adam_1) + epsilon_1); /* Adam/update_weights_2/ApplyAdam */
+        weights_2[row * 10 + column] = new_weights_2;
+        adam[row * 10 + column] = new_weights_2_adam;
+        adam_1[row * 10 + column] = new_weights_2_adam_1;
     }
 }
 
@@ -417,7 +389,7 @@ void k05_matmul_applyadam(const tg_step *s, int64_t chunk)
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->batch + 128 * N);
     const float *restrict b = (const float *)(s->batch + 512 * N);
-    _Alignas(64) float sums[384];
+    _Alignas(64) float sums[240];
     _Alignas(64) float rest[48];
     int64_t step = 0;
     const int64_t end = N;
@@ -430,7 +402,7 @@ void k05_matmul_applyadam(const tg_step *s, int64_t chunk)
                 1, depth, rest + r, 24, step > 0);
         for (int64_t group = 0; group < 24; group += 24) {
             const int64_t group_end = tg_smaller(group + 24, 24);
-            float *group_sums = end > 256 ? sums + group * 16 : sums;
+            float *group_sums = end > 256 ? sums + group * 10 : sums;
             for (int64_t panel = 0; panel < 8; panel += 8) {
                 const float *right = b + step * 10 + panel;
                 const int64_t right_step = 10;
@@ -438,11 +410,11 @@ void k05_matmul_applyadam(const tg_step *s, int64_t chunk)
                 int64_t r = group;
                 for (; r + 12 <= group_end; r += 12)
                     tg_tile_f32_12x8_stride1(left + r, 24, 0, right, right_step, 0,
-                        1, depth, panel_sums + (r - group) * 16, 16, step > 0);
+                        1, depth, panel_sums + (r - group) * 10, 10, step > 0);
             }
             for (int64_t r = group; r < group_end; ++r)
                 for (int64_t c = 0; c < 2; ++c)
-                    group_sums[(r - group) * 16 + 8 + c] = rest[c * 24 + r];
+                    group_sums[(r - group) * 10 + 8 + c] = rest[c * 24 + r];
             if (step + depth == end)
                 k05_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
         }
@@ -450,82 +422,12 @@ void k05_matmul_applyadam(const tg_step *s, int64_t chunk)
     } while (step < end);
 }
 
-/* k06_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
-void k06_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict relugrad = (const float *)(s->batch + 256 * N);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const int64_t size = tg_chunks(N, tg_parts(24 * N, 16384, 64));
-    const int64_t from = tg_least(chunk * size, N);
-    const int64_t to = tg_least(from + size, N);
-    const int64_t blocks = tg_chunks(24, 256);
-    const int64_t items = 1 * blocks;
-
-    for (int64_t item = 0; item < items; ++item) {
-        const int64_t o = item / blocks;
-        const int64_t start = item % blocks * 24;
-        const int64_t stop = tg_least(start + 24, 24);
-        (void)o;
-        float sum[24];
-        for (int64_t j = start; j < stop; ++j)
-            sum[j - start] = 0.0f;
-        for (int64_t r0 = from; r0 < to; ++r0) {
-            for (int64_t j = start; j < stop; ++j) {
-                sum[j - start] += relugrad[r0 * 24 + j];
-            }
-        }
-
-        for (int64_t j = start; j < stop; ++j)
-            sum_parts[chunk * 24 + o * 24 + j] = sum[j - start];
-    }
-}
-
-/*
- * gradients/BiasAdd_1_grad/BiasAddGrad -> Adam/update_biases_1/ApplyAdam
- * reduce, float32 [N, 24]
- */
-void k06_reduce_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    float *restrict biases_1 = (float *)(s->variables[3]);
-    float *restrict adam = (float *)(s->variables[12]);
-    float *restrict adam_1 = (float *)(s->variables[13]);
-    const float *restrict beta1_power = (const float *)(s->variables[8]);
-    const float *restrict beta2_power = (const float *)(s->variables[9]);
-    const float *restrict learning_rate = (const float *)(s->constants[1]);
-    const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float *restrict beta2 = (const float *)(s->constants[3]);
-    const float *restrict epsilon = (const float *)(s->constants[4]);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const float beta1_power_1 = beta1_power[0];
-    const float beta2_power_1 = beta2_power[0];
-    const float learning_rate_1 = learning_rate[0];
-    const float beta1_1 = beta1[0];
-    const float beta2_1 = beta2[0];
-    const float epsilon_1 = epsilon[0];
-    const int64_t parts = tg_parts(24 * N, 16384, 64);
-    const int64_t last = tg_least((chunk + 1) * 16384, 24);
-    for (int64_t e = chunk * 16384; e < last; ++e) {
-        float sum_1 = 0.0f;
-        for (int64_t part = 0; part < parts; ++part) {
-            sum_1 += sum_parts[part * 24 + e];
-        }
-        const float new_biases_1_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases_1/ApplyAdam */
-        const float new_biases_1_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases_1/ApplyAdam */
-        const float new_biases_1 = biases_1[e] - new_biases_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_1_adam_1) + epsilon_1); /* Adam/update_biases_1/ApplyAdam */
-        biases_1[e] = new_biases_1;
-        adam[e] = new_biases_1_adam;
-        adam_1[e] = new_biases_1_adam_1;
-    }
-}
-
 /*
  * gradients/MatMul_1_grad/MatMul -> gradients/Relu_grad/ReluGrad
  * matmul, float32 [N, 24]
  */
 /* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
-static void k07_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
+static void k06_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
 {
     const int64_t N = s->N;
     const float *restrict relu = (const float *)(s->batch + 0 * N);
@@ -543,7 +445,7 @@ static void k07_matmul_relugrad_finish(const tg_step *s, int64_t chunk, const fl
     }
 }
 
-void k07_matmul_relugrad(const tg_step *s, int64_t chunk)
+void k06_matmul_relugrad(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->batch + 256 * N);
@@ -575,21 +477,58 @@ void k07_matmul_relugrad(const tg_step *s, int64_t chunk)
                         1, depth, panel_sums + (r - group) * 24, 24, step > 0,
                         24, tg_smaller(group_end - r, 4));
             }
-            k07_matmul_relugrad_finish(s, chunk, group_sums, group, group_end);
+            k06_matmul_relugrad_finish(s, chunk, group_sums, group, group_end);
         }
         step += depth;
     } while (step < end);
 }
 
 /*
- * gradients/MatMul_1_grad/MatMul_1 -> Adam/update_weights_1/ApplyAdam
+ * gradients/BiasAdd_1_grad/BiasAddGrad -> gradients/MatMul_1_grad/MatMul_1 -> Adam/update_weights_1/ApplyAdam ->
+ *  Adam/update_biases_1/ApplyAdam
  * matmul, float32 [24, 24]
  */
 /* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
-static void k08_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
+static void k07_matmul_sum_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
 {
     (void)chunk;  // there is one only
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
     float *restrict weights_1 = (float *)(s->variables[2]);
+    float *restrict adam_2 = (float *)(s->variables[12]);
+    float *restrict adam_1_1 = (float *)(s->variables[13]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
+    for (int64_t r = first; r < end; ++r) {
+        const int64_t row = r;
+        const float *sum = sums + (r - first) * 24;
+        #pragma GCC ivdep
+        for (int64_t column = 0; column < 24; ++column) {
+            const float acc = sum[column];
+            const float new_weights_1_adam = adam_2[row * 24 + column] + (acc - adam_2[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights_1/ApplyAdam */
+            const float new_weights_1_adam_1 = adam_1_1[row * 24 + column] + (acc * acc - adam_1_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights_1/ApplyAdam */
+            const float new_weights_1 = weights_1[row * 24 + column] - new_weights_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_1_adam_1) + epsilon_1); /* Adam/update_weights_1/ApplyAdam */
+            weights_1[row * 24 + column] = new_weights_1;
+            adam_2[row * 24 + column] = new_weights_1_adam;
+            adam_1_1[row * 24 + column] = new_weights_1_adam_1;
+        }
+    }
+}
+
+void k07_matmul_sum_applyadam(const tg_step *s, int64_t chunk)
+{
+    const int64_t N = s->N;
+    const float *restrict a = (const float *)(s->batch + 0 * N);
+    const float *restrict b = (const float *)(s->batch + 256 * N);
+    float *restrict biases_1 = (float *)(s->variables[3]);
     float *restrict adam = (float *)(s->variables[14]);
     float *restrict adam_1 = (float *)(s->variables[15]);
     const float *restrict beta1_power = (const float *)(s->variables[8]);
@@ -604,32 +543,13 @@ static void k08_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const f
     const float beta1_1 = beta1[0];
     const float beta2_1 = beta2[0];
     const float epsilon_1 = epsilon[0];
-    for (int64_t r = first; r < end; ++r) {
-        const int64_t row = r;
-        const float *sum = sums + (r - first) * 24;
-        #pragma GCC ivdep
-        for (int64_t column = 0; column < 24; ++column) {
-            const float acc = sum[column];
-            const float new_weights_1_adam = adam[row * 24 + column] + (acc - adam[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights_1/ApplyAdam */
-            const float new_weights_1_adam_1 = adam_1[row * 24 + column] + (acc * acc - adam_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights_1/ApplyAdam */
-            const float new_weights_1 = weights_1[row * 24 + column] - new_weights_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_1_adam_1) + epsilon_1); /* Adam/update_weights_1/ApplyAdam */
-            weights_1[row * 24 + column] = new_weights_1;
-            adam[row * 24 + column] = new_weights_1_adam;
-            adam_1[row * 24 + column] = new_weights_1_adam_1;
-        }
-    }
-}
-
-void k08_matmul_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict a = (const float *)(s->batch + 0 * N);
-    const float *restrict b = (const float *)(s->batch + 256 * N);
     _Alignas(64) float sums[576];
+    float column_sums[24] = {0};
     int64_t step = 0;
     const int64_t end = N;
     do {
         const int64_t depth = tg_smaller(end - step, 256);
+        tg_column_sums_f32x24(b + step * 24, 24, depth, 24, column_sums);
         const float *left = a + step * 24;
         for (int64_t group = 0; group < 24; group += 24) {
             const int64_t group_end = tg_smaller(group + 24, 24);
@@ -644,29 +564,43 @@ void k08_matmul_applyadam(const tg_step *s, int64_t chunk)
                         1, depth, panel_sums + (r - group) * 24, 24, step > 0);
             }
             if (step + depth == end)
-                k08_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
+                k07_matmul_sum_applyadam_finish(s, chunk, group_sums, group, group_end);
         }
         step += depth;
     } while (step < end);
+    {
+        const float *sum = column_sums;
+        #pragma GCC ivdep
+        for (int64_t column = 0; column < 24; ++column) {
+            const float acc = sum[column];
+            const float new_biases_1_adam = adam[column] + (acc - adam[column]) * (1.0f - beta1_1); /* Adam/update_biases_1/ApplyAdam */
+            const float new_biases_1_adam_1 = adam_1[column] + (acc * acc - adam_1[column]) * (1.0f - beta2_1); /* Adam/update_biases_1/ApplyAdam */
+            const float new_biases_1 = biases_1[column] - new_biases_1_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_1_adam_1) + epsilon_1); /* Adam/update_biases_1/ApplyAdam */
+            biases_1[column] = new_biases_1;
+            adam[column] = new_biases_1_adam;
+            adam_1[column] = new_biases_1_adam_1;
+        }
+    }
 }
 
 /*
- * gradients/MatMul_grad/MatMul_1 -> Adam/update_weights/ApplyAdam
+ * gradients/BiasAdd_grad/BiasAddGrad -> gradients/MatMul_grad/MatMul_1 -> Adam/update_weights/ApplyAdam -> Adam/
+ * update_biases/ApplyAdam
  * matmul, float32 [36, 24]
  */
 /* Stores the block's rows first .. end-1, of which `first` has its sums at `sums`. */
-static void k09_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
+static void k08_matmul_sum_applyadam_finish(const tg_step *s, int64_t chunk, const float *sums, int64_t first, int64_t end)
 {
     (void)chunk;  // there is one only
-    float *restrict weights = (float *)(s->variables[0]);
-    float *restrict adam = (float *)(s->variables[16]);
-    float *restrict adam_1 = (float *)(s->variables[17]);
     const float *restrict beta1_power = (const float *)(s->variables[8]);
     const float *restrict beta2_power = (const float *)(s->variables[9]);
     const float *restrict learning_rate = (const float *)(s->constants[1]);
     const float *restrict beta1 = (const float *)(s->constants[2]);
     const float *restrict beta2 = (const float *)(s->constants[3]);
     const float *restrict epsilon = (const float *)(s->constants[4]);
+    float *restrict weights = (float *)(s->variables[0]);
+    float *restrict adam_2 = (float *)(s->variables[16]);
+    float *restrict adam_1_1 = (float *)(s->variables[17]);
     const float beta1_power_1 = beta1_power[0];
     const float beta2_power_1 = beta2_power[0];
     const float learning_rate_1 = learning_rate[0];
@@ -679,26 +613,43 @@ static void k09_matmul_applyadam_finish(const tg_step *s, int64_t chunk, const f
         #pragma GCC ivdep
         for (int64_t column = 0; column < 24; ++column) {
             const float acc = sum[column];
-            const float new_weights_adam = adam[row * 24 + column] + (acc - adam[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights/ApplyAdam */
-            const float new_weights_adam_1 = adam_1[row * 24 + column] + (acc * acc - adam_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights/ApplyAdam */
+            const float new_weights_adam = adam_2[row * 24 + column] + (acc - adam_2[row * 24 + column]) * (1.0f - beta1_1); /* Adam/update_weights/ApplyAdam */
+            const float new_weights_adam_1 = adam_1_1[row * 24 + column] + (acc * acc - adam_1_1[row * 24 + column]) * (1.0f - beta2_1); /* Adam/update_weights/ApplyAdam */
             const float new_weights = weights[row * 24 + column] - new_weights_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_weights_adam_1) + epsilon_1); /* Adam/update_weights/ApplyAdam */
             weights[row * 24 + column] = new_weights;
-            adam[row * 24 + column] = new_weights_adam;
-            adam_1[row * 24 + column] = new_weights_adam_1;
+            adam_2[row * 24 + column] = new_weights_adam;
+            adam_1_1[row * 24 + column] = new_weights_adam_1;
         }
     }
 }
 
-void k09_matmul_applyadam(const tg_step *s, int64_t chunk)
+void k08_matmul_sum_applyadam(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const float *restrict a = (const float *)(s->feeds[0]);
     const float *restrict b = (const float *)(s->batch + 384 * N);
+    float *restrict biases = (float *)(s->variables[1]);
+    float *restrict adam = (float *)(s->variables[18]);
+    float *restrict adam_1 = (float *)(s->variables[19]);
+    const float *restrict beta1_power = (const float *)(s->variables[8]);
+    const float *restrict beta2_power = (const float *)(s->variables[9]);
+    const float *restrict learning_rate = (const float *)(s->constants[1]);
+    const float *restrict beta1 = (const float *)(s->constants[2]);
+    const float *restrict beta2 = (const float *)(s->constants[3]);
+    const float *restrict epsilon = (const float *)(s->constants[4]);
+    const float beta1_power_1 = beta1_power[0];
+    const float beta2_power_1 = beta2_power[0];
+    const float learning_rate_1 = learning_rate[0];
+    const float beta1_1 = beta1[0];
+    const float beta2_1 = beta2[0];
+    const float epsilon_1 = epsilon[0];
     _Alignas(64) float sums[864];
+    float column_sums[24] = {0};
     int64_t step = 0;
     const int64_t end = N;
     do {
         const int64_t depth = tg_smaller(end - step, 256);
+        tg_column_sums_f32x24(b + step * 24, 24, depth, 24, column_sums);
         const float *left = a + step * 36;
         for (int64_t group = 0; group < 36; group += 32) {
             const int64_t group_end = tg_smaller(group + 32, 36);
@@ -713,79 +664,22 @@ void k09_matmul_applyadam(const tg_step *s, int64_t chunk)
                         1, depth, panel_sums + (r - group) * 24, 24, step > 0);
             }
             if (step + depth == end)
-                k09_matmul_applyadam_finish(s, chunk, group_sums, group, group_end);
+                k08_matmul_sum_applyadam_finish(s, chunk, group_sums, group, group_end);
         }
         step += depth;
     } while (step < end);
-}
-
-/* k10_reduce_applyadam, first launch: the partial results of one part of the first reduced axis. */
-void k10_reduce_applyadam_parts(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    const float *restrict relugrad = (const float *)(s->batch + 384 * N);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const int64_t size = tg_chunks(N, tg_parts(24 * N, 16384, 64));
-    const int64_t from = tg_least(chunk * size, N);
-    const int64_t to = tg_least(from + size, N);
-    const int64_t blocks = tg_chunks(24, 256);
-    const int64_t items = 1 * blocks;
-
-    for (int64_t item = 0; item < items; ++item) {
-        const int64_t o = item / blocks;
-        const int64_t start = item % blocks * 24;
-        const int64_t stop = tg_least(start + 24, 24);
-        (void)o;
-        float sum[24];
-        for (int64_t j = start; j < stop; ++j)
-            sum[j - start] = 0.0f;
-        for (int64_t r0 = from; r0 < to; ++r0) {
-            for (int64_t j = start; j < stop; ++j) {
-                sum[j - start] += relugrad[r0 * 24 + j];
-            }
+    {
+        const float *sum = column_sums;
+        #pragma GCC ivdep
+        for (int64_t column = 0; column < 24; ++column) {
+            const float acc = sum[column];
+            const float new_biases_adam = adam[column] + (acc - adam[column]) * (1.0f - beta1_1); /* Adam/update_biases/ApplyAdam */
+            const float new_biases_adam_1 = adam_1[column] + (acc * acc - adam_1[column]) * (1.0f - beta2_1); /* Adam/update_biases/ApplyAdam */
+            const float new_biases = biases[column] - new_biases_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_adam_1) + epsilon_1); /* Adam/update_biases/ApplyAdam */
+            biases[column] = new_biases;
+            adam[column] = new_biases_adam;
+            adam_1[column] = new_biases_adam_1;
         }
-
-        for (int64_t j = start; j < stop; ++j)
-            sum_parts[chunk * 24 + o * 24 + j] = sum[j - start];
-    }
-}
-
-/*
- * gradients/BiasAdd_grad/BiasAddGrad -> Adam/update_biases/ApplyAdam
- * reduce, float32 [N, 24]
- */
-void k10_reduce_applyadam(const tg_step *s, int64_t chunk)
-{
-    const int64_t N = s->N;
-    float *restrict biases = (float *)(s->variables[1]);
-    float *restrict adam = (float *)(s->variables[18]);
-    float *restrict adam_1 = (float *)(s->variables[19]);
-    const float *restrict beta1_power = (const float *)(s->variables[8]);
-    const float *restrict beta2_power = (const float *)(s->variables[9]);
-    const float *restrict learning_rate = (const float *)(s->constants[1]);
-    const float *restrict beta1 = (const float *)(s->constants[2]);
-    const float *restrict beta2 = (const float *)(s->constants[3]);
-    const float *restrict epsilon = (const float *)(s->constants[4]);
-    float *restrict sum_parts = (float *)(s->fixed + 0);
-    const float beta1_power_1 = beta1_power[0];
-    const float beta2_power_1 = beta2_power[0];
-    const float learning_rate_1 = learning_rate[0];
-    const float beta1_1 = beta1[0];
-    const float beta2_1 = beta2[0];
-    const float epsilon_1 = epsilon[0];
-    const int64_t parts = tg_parts(24 * N, 16384, 64);
-    const int64_t last = tg_least((chunk + 1) * 16384, 24);
-    for (int64_t e = chunk * 16384; e < last; ++e) {
-        float sum_1 = 0.0f;
-        for (int64_t part = 0; part < parts; ++part) {
-            sum_1 += sum_parts[part * 24 + e];
-        }
-        const float new_biases_adam = adam[e] + (sum_1 - adam[e]) * (1.0f - beta1_1); /* Adam/update_biases/ApplyAdam */
-        const float new_biases_adam_1 = adam_1[e] + (sum_1 * sum_1 - adam_1[e]) * (1.0f - beta2_1); /* Adam/update_biases/ApplyAdam */
-        const float new_biases = biases[e] - new_biases_adam * (learning_rate_1 * tg_sqrt_f32(1.0f - beta2_power_1) / (1.0f - beta1_power_1)) / (tg_sqrt_f32(new_biases_adam_1) + epsilon_1); /* Adam/update_biases/ApplyAdam */
-        biases[e] = new_biases;
-        adam[e] = new_biases_adam;
-        adam_1[e] = new_biases_adam_1;
     }
 }
 
@@ -793,7 +687,7 @@ void k10_reduce_applyadam(const tg_step *s, int64_t chunk)
  * Adam/mul -> Adam/mul_1 -> Adam/Assign -> Adam/Assign_1
  * pointwise, float32 []
  */
-void k11_mul_assign(const tg_step *s, int64_t chunk)
+void k09_mul_assign(const tg_step *s, int64_t chunk)
 {
     float *restrict beta1_power = (float *)(s->variables[8]);
     const float *restrict beta1 = (const float *)(s->constants[2]);
@@ -812,73 +706,78 @@ void k11_mul_assign(const tg_step *s, int64_t chunk)
     }
 }
 
-/* Kernels 5 to 7 touch nothing of each other: their chunks are handed out together. */
-static void k05_to_k07(const tg_step *s, int64_t chunk)
+/* Kernels 5 to 6 touch nothing of each other: their chunks are handed out together. */
+static void k05_to_k06(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
     const int64_t end1 = (N + 127) / 128;
-    const int64_t end2 = end1 + 1;
     if (chunk < end1)
-        k07_matmul_relugrad(s, chunk);
-    else if (chunk < end2)
-        k05_matmul_applyadam(s, chunk - end1);
+        k06_matmul_relugrad(s, chunk);
     else
-        k06_reduce_applyadam_parts(s, chunk - end2);
+        k05_matmul_applyadam(s, chunk - end1);
 }
 
-/* Kernels 8 to 10 touch nothing of each other: their chunks are handed out together. */
-static void k08_to_k10(const tg_step *s, int64_t chunk)
+/* Kernels 7 to 8 touch nothing of each other: their chunks are handed out together. */
+static void k07_to_k08(const tg_step *s, int64_t chunk)
 {
     const int64_t end1 = 1;
-    const int64_t end2 = end1 + 1;
     if (chunk < end1)
-        k09_matmul_applyadam(s, chunk);
-    else if (chunk < end2)
-        k08_matmul_applyadam(s, chunk - end1);
+        k08_matmul_sum_applyadam(s, chunk);
     else
-        k10_reduce_applyadam_parts(s, chunk - end2);
+        k07_matmul_sum_applyadam(s, chunk - end1);
 }
 
-/* Runs kernels first .. last-1 on the calling thread and the pool's; returns s->failed. */
-#define TG_KERNEL(number, kernel, chunks)                 \
-    if (first <= (number) && (number) < last) {           \
-        tg_launch(s, kernel, chunks);                     \
-        if (s->failed)                                    \
-            return s->failed;                             \
-    }
-
 __attribute__((visibility("default"))) int64_t tg_run(tg_step *s, int64_t first, int64_t last);
-__attribute__((visibility("default"))) void *tg_new_pool(int64_t threads);
 
+/* Which kernels a launch runs: one of them or, where it comes before theirs, several that need nothing of each other. */
+static const struct {
+    int64_t first, last;
+    tg_kernel function;
+} tg_launches[] = {
+    {0, 0, k00_matmul_add_relu},
+    {1, 1, k01_matmul_add_relu},
+    {2, 2, k02_matmul_add},
+    {3, 3, k03_rows_sub_exp_sum_parts},
+    {3, 3, k03_rows_sub_exp_sum},
+    {4, 4, k04_matmul_relugrad},
+    {5, 6, k05_to_k06},
+    {5, 5, k05_matmul_applyadam},
+    {6, 6, k06_matmul_relugrad},
+    {7, 8, k07_to_k08},
+    {7, 7, k07_matmul_sum_applyadam},
+    {8, 8, k08_matmul_sum_applyadam},
+    {9, 9, k09_mul_assign},
+};
+
+/* Runs kernels first .. last-1 on the calling thread and the pool's; returns s->failed. */
 int64_t tg_run(tg_step *s, int64_t first, int64_t last)
 {
     const int64_t N = s->N;
+    const int64_t chunks[] = {
+        (N + 127) / 128,
+        (N + 127) / 128,
+        (N + 131) / 132,
+        tg_parts(N, 546, 64),
+        1,
+        (N + 127) / 128,
+        (N + 127) / 128 + 1,
+        1,
+        (N + 127) / 128,
+        1 + 1,
+        1,
+        1,
+        tg_chunks(1, 16384),
+    };
+    int64_t next = first;                          /* kernels before it are done: they were run together */
     (void)N;
     s->failed = 0;
-    TG_KERNEL(0, k00_matmul_add_relu, (N + 127) / 128)
-    TG_KERNEL(1, k01_matmul_add_relu, (N + 127) / 128)
-    TG_KERNEL(2, k02_matmul_add, (N + 131) / 132)
-    TG_KERNEL(3, k03_rows_sub_exp_sum_parts, tg_parts(N, 546, 64))
-    TG_KERNEL(3, k03_rows_sub_exp_sum, 1)
-    TG_KERNEL(4, k04_matmul_relugrad, (N + 127) / 128)
-    if (first <= 5 && 7 < last) {
-        tg_launch(s, k05_to_k07, (N + 127) / 128 + 1 + tg_parts(24 * N, 16384, 64));
-        tg_launch(s, k06_reduce_applyadam, tg_chunks(24, 16384));
-    } else {
-        TG_KERNEL(5, k05_matmul_applyadam, 1)
-        TG_KERNEL(6, k06_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
-        TG_KERNEL(6, k06_reduce_applyadam, tg_chunks(24, 16384))
-        TG_KERNEL(7, k07_matmul_relugrad, (N + 127) / 128)
+    for (int64_t i = 0; i < 13 && !s->failed; ++i) {
+        const bool joined = tg_launches[i].first < tg_launches[i].last;
+        if (tg_launches[i].first < (joined ? first : next) || tg_launches[i].last >= last)
+            continue;
+        tg_launch(s, tg_launches[i].function, chunks[i]);
+        if (joined)
+            next = tg_launches[i].last + 1;
     }
-    if (first <= 8 && 10 < last) {
-        tg_launch(s, k08_to_k10, 1 + 1 + tg_parts(24 * N, 16384, 64));
-        tg_launch(s, k10_reduce_applyadam, tg_chunks(24, 16384));
-    } else {
-        TG_KERNEL(8, k08_matmul_applyadam, 1)
-        TG_KERNEL(9, k09_matmul_applyadam, 1)
-        TG_KERNEL(10, k10_reduce_applyadam_parts, tg_parts(24 * N, 16384, 64))
-        TG_KERNEL(10, k10_reduce_applyadam, tg_chunks(24, 16384))
-    }
-    TG_KERNEL(11, k11_mul_assign, tg_chunks(1, 16384))
     return s->failed;
 }
