@@ -2,6 +2,9 @@
 # make test         style, types and the whole test suite
 # make conformance  the same scripts on TensorFlow and on tfgraph
 # make bench        training steps, kernels and scaling beside other frameworks, into benchmarks/README.md (25 minutes)
+# make test-gpu     the CUDA tests on this machine's GPU;  make bench-gpu   training steps there
+# make pack-gpu     build/gpu: this checkout and all packages that these two take, for a machine without network:
+#                   mkdir tfgraph && tar xf gpu/tfgraph.tar -C tfgraph && make -C tfgraph test-gpu PACKED=$PWD/gpu
 #
 # Each creates a virtual environment of its own and installs what it needs there.
 
@@ -10,7 +13,11 @@ WORKERS ?= 2
 OUT ?= out
 PEERS ?= tensorflow torch jax
 
-.PHONY: demo test lint types conformance bench clean
+GPU_PYTHON ?= 3.12
+GPU_NEEDS = numpy networkx jinja2 cffi setuptools wheel mako pytools platformdirs typing_extensions siphash24 scipy \
+  pytest hypothesis matplotlib scikit-learn nvidia-cuda-nvrtc
+
+.PHONY: demo test lint types conformance bench test-gpu bench-gpu pack-gpu clean
 
 demo: .venv/demo.done
 	.venv/bin/python -m tfgraph.examples.digits --output $(OUT)/digits
@@ -42,6 +49,29 @@ bench: .venv-bench/bench.done
 	done
 	.venv-bench/bin/python -m benchmarks $(BENCH)
 
+# an empty TFGRAPH_TEST_CUDA is the GPU; without it the same tests run through the host shim
+test-gpu: .venv-gpu/gpu.done
+	TFGRAPH_TEST_CUDA= .venv-gpu/bin/python -m pytest tests/test_cuda_*.py
+
+bench-gpu: .venv-gpu/gpu.done
+	.venv-gpu/bin/python -m benchmarks.gpu --batches 1,32,128,512 $(BENCH)
+
+pack-gpu:
+	mkdir -p build/gpu
+	git archive --output build/gpu/tfgraph.tar HEAD
+	$(PYTHON) -m pip download --quiet --no-deps --no-binary pycuda --dest build/gpu pycuda
+	$(PYTHON) -m pip download --quiet --only-binary :all: --python-version $(GPU_PYTHON) --dest build/gpu $(GPU_NEEDS)
+
+# PyCUDA is built from source: against the CUDA headers there are, without curand's, which it has no use for here
+.venv-gpu/gpu.done: pyproject.toml
+	$(PYTHON) -m venv .venv-gpu
+	mkdir -p build/home && echo 'CUDA_ENABLE_CURAND = False' > build/home/.aksetup-defaults.py
+	.venv-gpu/bin/python -m pip install --quiet $(if $(PACKED),--no-index --find-links $(PACKED)) $(GPU_NEEDS)
+	HOME=$(CURDIR)/build/home .venv-gpu/bin/python -m pip install --quiet --no-build-isolation \
+	  $(if $(PACKED),--no-index --find-links $(PACKED)) pycuda
+	.venv-gpu/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
 # a virtual environment called .venv* with this checkout and one of its extras
 .venv/demo.done: EXTRA = examples
 .venv-test/test.done: EXTRA = test
@@ -53,4 +83,4 @@ bench: .venv-bench/bench.done
 	touch $@
 
 clean:
-	rm -rf .venv .venv-test .venv-conformance .venv-bench build $(OUT)
+	rm -rf .venv .venv-test .venv-conformance .venv-bench .venv-gpu build $(OUT)
