@@ -20,9 +20,12 @@ SANITIZERS = {
     "thread": ["-fsanitize=thread"],
 }
 LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
+# before 13.3 gcc takes the stack that this check makes for aligned to the longest vectors, which it is not (its bug 110027)
+_VERSION = subprocess.run([GCC, "-dumpfullversion"], capture_output=True, text=True).stdout if GCC else ""
+_CHECKS_RETURNS = [int(part) for part in _VERSION.strip().split(".") if part.isdigit()] >= [13, 3]
 SETTINGS = {
     **os.environ,
-    "ASAN_OPTIONS": "detect_stack_use_after_return=1",
+    "ASAN_OPTIONS": f"detect_stack_use_after_return={int(_CHECKS_RETURNS)}",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
 

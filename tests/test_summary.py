@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -398,17 +399,17 @@ def test_the_training_step_stays_compiled(monkeypatch: pytest.MonkeyPatch) -> No
     with tf.Session() as session:
         initializer = tf.global_variables_initializer()
         session.run(initializer)
-        _, plain, _ = session.run([train, loss, "weights/read:0"], feeds)
+        _, plain = session.run([train, loss], feeds)
         session.run(initializer)
         interpreted.clear()
         _, summary = session.run([train, merged], feeds)
         first, second = (kernels(source) for source in session._machine.sources[-2:])
         moved = session.run(weights)
     assert set(interpreted) == {"Const", "ScalarSummary", "HistogramSummary", "MergeSummary"}
-    assert first == second
+    assert [name for name in second if name != "copy"] == first  # the histogram is of the weights before the step
     assert summary_values(summary)[0][NUMBER] == plain
     assert not np.array_equal(moved, [[1.0], [2.0], [3.0]])
 
 
 def kernels(source: str) -> list[str]:
-    return [line for line in source.splitlines() if line.startswith("static void k")]
+    return re.findall(r"^static void k\d+_(\w+)", source, re.MULTILINE)
