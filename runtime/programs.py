@@ -242,10 +242,12 @@ class CompiledStep:
     def _answer(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
         """The program, from the disk if it has been compiled before; raises what the compiler raises."""
         if self._checked or tracing():
+            cpu.start_pool()
             return codegen.compile_program(self._prepared, dims, values, variable_dims)
         key = stored.fingerprint(self._prepared, dims, values, variable_dims)
         answer = stored.find(key)
         if answer is None:
+            cpu.start_pool()
             try:
                 answer = codegen.compile_program(self._prepared, dims, values, variable_dims)
             except (NeedsConstants, NeedsValues) as need:

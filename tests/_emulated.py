@@ -186,6 +186,7 @@ def emulation(platform: str, options: Sequence[str] = ()) -> Iterator[Emulator]:
         refuse_interpreter(patch)
         patch.setenv("TFGRAPH_TARGET", PLATFORMS[platform].kernels)
         patch.setattr(cpu, "load", load)
+        patch.setattr(cpu, "start_pool", lambda: None)
         patch.setattr(cpu, "pool", lambda *arguments: cpu.ffi.NULL)
         patch.setattr(programs, "LoadedProgram", chosen)
         yield emulator

@@ -356,6 +356,60 @@ def test_threads_that_load_the_same_source(counted: cpu.Statistics) -> None:
     assert cpu.statistics().compilations - counted.compilations == 1
 
 
+# --- the thread pool, which is compiled ahead -----------------------------------------------------------------
+
+
+@pytest.fixture
+def no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "_pools", [])
+    monkeypatch.setattr(cpu, "_started", {})
+
+
+def test_a_pool_that_was_started_is_compiled_once(
+    folder: Path, counted: cpu.Statistics, no_pool: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu.start_pool()
+    cpu.start_pool()
+    (thread,) = cpu._started.values()
+    pool = cpu.pool(1)
+    assert not thread.is_alive()
+    assert pool != cpu.ffi.NULL
+    assert cpu.pool(1) == pool
+    assert len(entries(folder)) == 1
+    after = cpu.statistics()
+    assert (after.compilations - counted.compilations, after.cache_hits - counted.cache_hits) == (1, 0)
+    forget_loaded(monkeypatch)
+    cpu._pools.clear()
+    cpu.start_pool()  # it is on disk
+    assert not cpu._started
+    assert cpu.pool(1) != cpu.ffi.NULL
+    assert cpu.statistics().compilations - counted.compilations == 1
+
+
+def test_a_pool_that_was_started_in_vain(
+    tmp_path: Path, folder: Path, no_pool: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", script(tmp_path / "broken", "echo 'out of luck' >&2; exit 3"))
+    cpu.start_pool()
+    with pytest.raises(errors.InternalError, match="out of luck"):
+        cpu.pool(1)
+    assert not list(folder.glob(".build-*"))
+    monkeypatch.delenv("CC")
+    assert cpu.pool(1) != cpu.ffi.NULL
+
+
+def test_starting_a_pool_without_a_compiler(no_pool: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    cpu.start_pool()
+    assert not cpu._started
+
+
+def test_starting_a_pool_does_not_wait_for_other_modules(no_pool: None) -> None:
+    with cpu._lock:
+        cpu.start_pool()
+    assert not cpu._started
+
+
 # --- threads of a program -----------------------------------------------------------------------------------
 
 

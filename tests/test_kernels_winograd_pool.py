@@ -120,3 +120,14 @@ def test_memory(name: str, direction: str, tmp_path: Path) -> None:
     operands, wanted = gradient_arrays(case, 3, direction)
     sizes = [*(a.nbytes for a in operands), wanted.nbytes // 2]
     assert sanitizer_report(gradient(case, direction), 3, sizes, tmp_path) == ""
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS[1:])
+def test_layers_of_other_sizes_share_the_map(direction: str) -> None:
+    """The sizes of pictures are arguments of the function, so that equal names have equal texts."""
+    first, second = (
+        {item.name: item.source for item in gradient(CASES[name], direction).shared if "_at_" in item.name}
+        for name in ("3x3", "several panels")
+    )
+    assert len(first) == 1
+    assert first == second

@@ -61,7 +61,7 @@ class WinogradPlan:
     width = property(lambda self: self.tile.vectors * self.element.lanes)
     channels = property(lambda self: self.source.channels)
     input_channels = property(lambda self: self.element.vectors(self.channels) * self.element.lanes)
-    source_pointers = property(lambda self: f"position, {self.source.pointer}" if self.spread else self.source.pointer)
+    source_pointers = property(lambda self: ("&windows, position, " if self.spread else "") + self.source.pointer)
     panels = property(lambda self: math.ceil(self.columns / self.width))
     panel = property(lambda self: "0" if self.panels == 1 else "panel")
     tiles = property(lambda self: times(size_text(self.images), self.source.squares))

@@ -79,7 +79,8 @@ class WinogradFilterPlan:
     @property
     def first_gradient(self) -> str:
         pointers = ("position", self.gradient.pointer) if self.spread else (self.gradient.pointer,)
-        return ", ".join(pointer if self.column_blocks == 1 else f"{pointer} + first_column" for pointer in pointers)
+        places = [pointer if self.column_blocks == 1 else f"{pointer} + first_column" for pointer in pointers]
+        return ", ".join(["&windows", *places] if self.spread else places)
 
     @property
     def columns_here(self) -> str:

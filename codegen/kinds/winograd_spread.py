@@ -32,8 +32,8 @@ class SquareSpread:
 
     windows_down = property(lambda self: -(-(self.starts[0][1] + self.side) // self.pool.stride_h))
     windows_across = property(lambda self: -(-(self.starts[1][1] + self.side) // self.pool.stride_w))
-    first_down = property(lambda self: plus(times("here.down", STEP // self.pool.stride_h), self.starts[0][0]))
-    first_across = property(lambda self: plus(times("here.across", STEP // self.pool.stride_w), self.starts[1][0]))
+    windows_before_here = property(lambda self: self._windows_before("here"))  # down and across
+    windows_before_later = property(lambda self: self._windows_before("later"))
     tap_row = property(lambda self: plus(times("a", self.pool.stride_h), "i", -self.starts[0][1]))
     tap_column = property(lambda self: plus(times("b", self.pool.stride_w), "j", -self.starts[1][1]))
     tap_number = property(lambda self: plus(times("i", self.pool.window_w), "j"))
@@ -42,28 +42,24 @@ class SquareSpread:
     )
 
     new_across = property(lambda self: self.windows_across - STEP // self.pool.stride_w)  # not of the square before
-    from_place = property(lambda self: self._place("here.image", "down", "across"))
+
+    def _windows_before(self, square: str) -> tuple[str, str]:
+        """How many windows lie between the first of the first square and the first of this one."""
+        p = self.pool
+        return times(f"{square}.down", STEP // p.stride_h), times(f"{square}.across", STEP // p.stride_w)
 
     @property
-    def next_place(self) -> str:
-        """The index of the next square's first window, which may lie outside of the picture."""
-        down, across = (text.replace("here", "later") for text in (self.first_down, self.first_across))
-        return self._place("later.image", down, across)
-
-    @property
-    def window_offset(self) -> str:
-        return plus(times(plus(times("a", self.pool.out_w), "b"), self.pool.channels), "c")
-
-    def _place(self, image: str, down: str, across: str) -> str:
-        row = plus(times(image, self.pool.out_h), down)
-        return times(plus(times(row, self.pool.out_w), across), self.pool.channels)
+    def fields(self) -> str:
+        """The initialiser of the C type `tg_windows`."""
+        (down, _), (across, _) = self.starts
+        return f"{{{self.pool.out_h}, {self.pool.out_w}, {self.pool.channels}, {down}, {across}}}"
 
     @property
     def text(self) -> str:
-        """What tells its functions from those of others."""
+        """What tells its functions from those of others: not the sizes of pictures, so that layers share a function."""
         p = self.pool
-        window = f"{p.window_h}x{p.window_w}_{p.stride_h}x{p.stride_w}_{p.pad_top}x{p.pad_left}"
-        return f"{window}_{p.out_h}x{p.out_w}x{p.channels}_{self.before[0]}x{self.before[1]}"
+        (_, row), (_, column) = self.starts
+        return f"{p.window_h}x{p.window_w}_{p.stride_h}x{p.stride_w}_from_{row}x{column}"
 
 
 def takes(pool: PoolSpec, element: Element) -> bool:
@@ -84,7 +80,8 @@ def spread_function(element: Element, role: str, taps: int, spread: SquareSpread
         "c/winograd_spread.c.j2", name=name, t=t, k=spread, vector=element.vector, lanes=lanes, integer=integer,
         alignment=element.target.vector_bytes, c_type=element.c_type, **names, **sum_texts(t, element),
     )  # fmt: skip
-    return *(_vector(names[role], *types[role], lanes) for role in types), Shared(name, source)
+    windows = Shared("tg_windows", render("c/winograd_windows.h.j2"))
+    return windows, *(_vector(names[role], *types[role], lanes) for role in types), Shared(name, source)
 
 
 def _vector(name: str, c_type: str, size: int, lanes: int) -> Shared:
