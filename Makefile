@@ -39,11 +39,13 @@ conformance: .venv-conformance/conformance.done .venv-conformance/keras-2.2.4
 
 # the Keras that TensorFlow 1.x had; beside the environment's own, which is another
 .venv-conformance/keras-2.2.4: .venv-conformance/conformance.done
-	.venv-conformance/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ \
+.venv-bench/keras-2.2.4: .venv-bench/bench.done
+.venv-%/keras-2.2.4:
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ \
 	  keras==2.2.4 keras_applications==1.0.8 keras_preprocessing==1.1.2 six h5py pyyaml
 
 # a peer that cannot be installed is left out; BENCH="--only kernels" measures a part
-bench: .venv-bench/bench.done
+bench: .venv-bench/bench.done .venv-bench/keras-2.2.4
 	for peer in $(PEERS); do \
 	  .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$$peer]" || echo "no $$peer here"; \
 	done
