@@ -35,6 +35,11 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "allowed_devices": [],
 }
 
+# what an attribute without a default must be; a list is one of integers
+_NEEDED: dict[str, type] = {
+    "value": np.ndarray, "shape": TensorShape, "ksize": list, "strides": list, "block_size": int, "k": int
+}  # fmt: skip
+
 # notes on where an op came from
 _NOTES = frozenset(("grad_a", "grad_b", "grad_x", "grad_y"))
 
@@ -96,11 +101,12 @@ def _checked(op: OpDef, name: str, value: Any, where: str) -> Any:
             allowed = ", ".join(one.name for one in spec)
             raise ValueError(f"{where}: {op.type} has no form with {name}={dtype.name}; it takes {allowed}")
         return dtype
-    if spec is REQUIRED or isinstance(value, type(spec)) or (isinstance(spec, float) and isinstance(value, int)):
+    wanted = _NEEDED.get(name, object) if spec is REQUIRED else list if isinstance(spec, tuple) else type(spec)
+    if isinstance(value, list) and not all(isinstance(item, int) for item in value):
+        raise ValueError(f"{where}: {name} is {value!r}, where {op.type} takes integers")
+    if isinstance(value, wanted) or (wanted is float and isinstance(value, int)):
         return value
-    if isinstance(spec, (list, tuple)) and isinstance(value, (list, tuple)):
-        return value
-    raise ValueError(f"{where}: {name} is {value!r}, a {type(value).__name__}, where {op.type} takes {type(spec).__name__}")
+    raise ValueError(f"{where}: {name} is {value!r}, a {type(value).__name__}, where {op.type} takes {wanted.__name__}")
 
 
 def _dtype(value: Any, name: str, where: str) -> DType:
