@@ -1,4 +1,7 @@
-"""`python -m tfgraph explain SCRIPT [ARGUMENT ...]`: run a script as it is, then show what its sessions compiled."""
+"""`python -m tfgraph explain SCRIPT [ARGUMENT ...]`: run a script as it is, then show what its sessions compiled.
+
+The script may say `import tensorflow`, as under `python -m tfgraph run`.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Execute the command; the script's exit status."""
+    from ..aliases import era, modules
     from .explain_programs import watched
     from .scripts import exists, run_script
 
+    modules.install()
+    era.install()
     if not exists(options.script):
         print(f"python -m tfgraph explain: error: there is no file and no module {options.script!r}", file=sys.stderr)
         return 2

@@ -80,6 +80,24 @@ def test_the_exit_status_and_missing_scripts(tmp_path: Path) -> None:
     assert "there is no file" in done.stderr
 
 
+def test_scripts_of_tensorflow_are_explained(tmp_path: Path) -> None:
+    script = written(
+        tmp_path / "a.py",
+        """
+        import tensorflow.compat.v1 as tf
+        tf.disable_v2_behavior()
+        x = tf.placeholder(tf.float32, [None, 3])
+        y = tf.reduce_sum(tf.tanh(x) * 2.0)
+        with tf.Session() as sess:
+            print(sess.run(y, {x: [[0.0, 0.0, 0.0]]}))
+        """,
+    )
+    done = command("explain", script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0.0\n")
+    assert "nodes: " in done.stdout or "compiled" in done.stdout
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     script = written(tmp_path / "a.py", "import tensorflow as tf\ntf.reduce_meen(1)\n")
     done = command("run", script)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
-from . import array, math
+from . import array, math, nn
 from .aliases.names import missing_from
 from .convert import convert_to_tensor
 from .cross_entropy import (
@@ -16,10 +16,20 @@ from .cross_entropy import (
     sparse_softmax_cross_entropy_with_logits,
 )
 from .dtypes import float32
-from .graph import get_default_graph
 from .keys import GraphKeys
+from .loss_weighting import (
+    Reduction,
+    add_loss,
+    check_broadcastable,
+    compute_weighted_loss,
+    get_losses,
+    get_regularization_loss,
+    get_regularization_losses,
+    get_total_loss,
+)
 from .naming import scope_of
 from .ops.identity import stop_gradient
+from .spellings import either
 from .tensor import Tensor
 
 __all__ = [
@@ -27,146 +37,20 @@ __all__ = [
     "absolute_difference",
     "add_loss",
     "compute_weighted_loss",
+    "cosine_distance",
     "get_losses",
     "get_regularization_loss",
     "get_regularization_losses",
     "get_total_loss",
+    "hinge_loss",
+    "huber_loss",
+    "log_loss",
+    "mean_pairwise_squared_error",
     "mean_squared_error",
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "sparse_softmax_cross_entropy",
 ]
-
-
-class Reduction:
-    """How the losses of the elements become one loss."""
-
-    NONE = "none"  # they do not
-    SUM = "weighted_sum"
-    SUM_OVER_BATCH_SIZE = "weighted_sum_over_batch_size"  # divided by the number of elements
-    MEAN = "weighted_mean"  # divided by the sum of the weights
-    SUM_BY_NONZERO_WEIGHTS = (
-        "weighted_sum_by_nonzero_weights"  # divided by the number of weights that are not 0
-    )
-    SUM_OVER_NONZERO_WEIGHTS = SUM_BY_NONZERO_WEIGHTS
-
-    @classmethod
-    def all(cls) -> tuple[str, ...]:
-        return cls.NONE, cls.SUM, cls.MEAN, cls.SUM_OVER_BATCH_SIZE, cls.SUM_BY_NONZERO_WEIGHTS
-
-    @classmethod
-    def validate(cls, key: str) -> None:
-        """ValueError for anything else."""
-        if key not in cls.all():
-            raise ValueError(f"Invalid Reduction Key {key}.")
-
-
-# --- the collection -------------------------------------------------------------------------------------------------
-
-
-def add_loss(loss: Any, loss_collection: str | None = GraphKeys.LOSSES) -> None:
-    """Add a tensor to the collected losses."""
-    if loss_collection:
-        get_default_graph().add_to_collection(loss_collection, loss)
-
-
-def get_losses(scope: str | None = None, loss_collection: str = GraphKeys.LOSSES) -> list[Any]:
-    """The collected losses, those in `scope` only if it is given."""
-    return get_default_graph().get_collection(loss_collection, scope)
-
-
-def get_regularization_losses(scope: str | None = None) -> list[Any]:
-    """The losses that the regularizers of variables collected."""
-    return get_default_graph().get_collection(GraphKeys.REGULARIZATION_LOSSES, scope)
-
-
-def get_regularization_loss(scope: str | None = None, name: str = "total_regularization_loss") -> Tensor:
-    """The sum of the regularization losses, 0 if there are none."""
-    found = get_regularization_losses(scope)
-    return math.add_n(found, name=name) if found else convert_to_tensor(0.0)
-
-
-def get_total_loss(
-    add_regularization_losses: bool = True, name: str = "total_loss", scope: str | None = None
-) -> Tensor:
-    """The sum of the collected losses, and of the regularization losses; ValueError if there are none."""
-    found = get_losses(scope)
-    if add_regularization_losses:
-        found = found + get_regularization_losses(scope)
-    return math.add_n(found, name=name)
-
-
-# --- weighting ------------------------------------------------------------------------------------------------------
-
-
-def compute_weighted_loss(
-    losses: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: str | None = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Tensor:
-    """losses * weights, reduced to a scalar (unless `reduction` is NONE) in float32, in the dtype of the losses.
-
-    `weights` is a scalar, or has the rank of the losses and each size either 1 or theirs; ValueError otherwise.
-    """
-    Reduction.validate(reduction)
-    with scope_of(scope, "weighted_loss", losses, weights):
-        losses = convert_to_tensor(losses)
-        _check_broadcastable(weights, losses)
-        values = math.cast(losses, float32)
-        factors = math.cast(weights, float32)
-        total = math.multiply(values, factors)
-        if reduction != Reduction.NONE:
-            total = math.reduce_sum(total)
-        if reduction == Reduction.MEAN:
-            total = _safe_mean(total, math.reduce_sum(array.ones_like(values) * factors))
-        elif reduction == Reduction.SUM_BY_NONZERO_WEIGHTS:
-            total = _safe_mean(total, _count_present(values, weights))
-        elif reduction == Reduction.SUM_OVER_BATCH_SIZE:
-            total = _safe_mean(total, _count(values))
-        total = math.cast(total, losses.dtype.base_dtype)
-        add_loss(total, loss_collection)
-        return total
-
-
-def _check_broadcastable(weights: Any, losses: Tensor) -> None:
-    if weights is None:
-        raise ValueError("weights must not be None")
-    sizes = getattr(convert_to_tensor(weights), "dims", None) if not isinstance(weights, Real) else ()
-    if not sizes or losses.dims is None:
-        return
-    problem = "weights can not be broadcast to values."
-    if len(sizes) != len(losses.dims):
-        raise ValueError(
-            f"{problem} values.rank={len(losses.dims)}. weights.rank={len(sizes)}. values.shape={losses.shape}."
-        )
-    for axis, (size, wanted) in enumerate(zip(sizes, losses.dims, strict=True)):
-        if size not in (1, None) and wanted is not None and size != wanted:
-            raise ValueError(
-                f"{problem} Mismatch at dim {axis}. values.shape={losses.shape}, weights.shape={sizes}."
-            )
-
-
-def _count(values: Tensor) -> Tensor:
-    return math.cast(array.size(values, name="num_elements"), float32)
-
-
-def _count_present(values: Tensor, weights: Any) -> Tensor:
-    """The number of losses whose weight is not 0, as a float32 scalar."""
-    if isinstance(weights, Real) and weights != 0:
-        return _count(values)
-    with scope_of(None, "num_present", values):
-        factors = math.cast(weights, float32)
-        present = math.cast(math.not_equal(factors, 0.0), float32)
-        return math.reduce_sum(present * array.ones_like(values))
-
-
-def _safe_mean(total: Tensor, count: Tensor) -> Tensor:
-    return math.div_no_nan(total, count, name="value")
-
-
-# --- losses ---------------------------------------------------------------------------------------------------------
 
 
 def _need(**arguments: Any) -> None:
@@ -203,6 +87,91 @@ def mean_squared_error(
         return compute_weighted_loss(squares, weights, inner, loss_collection, reduction)
 
 
+def huber_loss(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    delta: float = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """error^2 / 2 up to |error| = delta and a straight line from there on, weighted and averaged."""
+    with _of_predictions(scope, "huber_loss", labels, predictions, weights) as (inner, labels, predictions):
+        distances = math.abs(math.subtract(predictions, labels))
+        curved = math.minimum(distances, delta)
+        straight = distances - curved
+        return compute_weighted_loss(
+            0.5 * curved * curved + delta * straight, weights, inner, loss_collection, reduction
+        )
+
+
+def log_loss(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    epsilon: float = 1e-07,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """The cross-entropy of labels and predicted probabilities, weighted and averaged; `epsilon` keeps logarithms finite."""
+    with _of_predictions(scope, "log_loss", labels, predictions, weights) as (inner, labels, predictions):
+        of_ones = math.multiply(labels, math.log(predictions + epsilon))
+        of_zeros = math.multiply(1 - labels, math.log(1 - predictions + epsilon))
+        return compute_weighted_loss(-of_ones - of_zeros, weights, inner, loss_collection, reduction)
+
+
+def cosine_distance(
+    labels: Any,
+    predictions: Any,
+    axis: int | None = None,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+    dim: int | None = None,
+) -> Tensor:
+    """1 - the sum of labels * predictions along `axis`, weighted and averaged; both are taken to have length 1 there.
+
+    ValueError without an axis.
+    """
+    axis = either("axis", axis, "dim", dim)
+    if axis is None:
+        raise ValueError("You must specify 'axis'.")
+    with _of_predictions(scope, "cosine_distance_loss", labels, predictions, weights) as (inner, labels, predictions):
+        distances = 1 - math.reduce_sum(math.multiply(predictions, labels), axis=[axis], keepdims=True)
+        return compute_weighted_loss(distances, weights, inner, loss_collection, reduction)
+
+
+def mean_pairwise_squared_error(
+    labels: Any,
+    predictions: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+) -> Tensor:
+    """The mean squared difference between the errors of all pairs of elements of an example, summed over the examples.
+
+    Weights are scalar, [batch] or [batch, 1, ...].
+    """
+    with _of_predictions(scope, "mean_pairwise_squared_error", labels, predictions, weights) as (_, labels, predictions):
+        factors = math.cast(weights, float32)
+        check_broadcastable(factors, labels)
+        errors = math.subtract(predictions, labels)
+        axes = array.range(1, array.rank(errors))
+        present = math.cast(math.not_equal(factors, 0.0), float32) * array.ones_like(errors)
+        count = math.reduce_sum(present, axes, keepdims=True)
+        squares = math.reduce_sum(math.square(errors), axes, keepdims=True)
+        square = math.square(math.reduce_sum(errors, axes, keepdims=True))
+        fewer = math.maximum(count - 1, 0)
+        apart = 2.0 * math.div_no_nan(squares, fewer) - 2.0 * math.div_no_nan(square, count * fewer)
+        total = math.reduce_sum(math.multiply(apart, factors))
+        loss = array.where(math.reduce_sum(count) > 0, total, array.zeros_like(total), name="value")
+        add_loss(loss, loss_collection)
+        return loss
+
+
 @contextmanager
 def _of_predictions(
     scope: str | None, default: str, labels: Any, predictions: Any, weights: Any
@@ -213,6 +182,24 @@ def _of_predictions(
         predictions, labels = math.cast(predictions, float32), math.cast(labels, float32)
         predictions.shape.assert_is_compatible_with(labels.shape)
         yield inner, labels, predictions
+
+
+def hinge_loss(
+    labels: Any,
+    logits: Any,
+    weights: Any = 1.0,
+    scope: str | None = None,
+    loss_collection: str | None = GraphKeys.LOSSES,
+    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
+) -> Tensor:
+    """max(0, 1 - label * logit) where the labels 0 and 1 stand for -1 and 1, weighted and averaged."""
+    _need(labels=labels, logits=logits)
+    with scope_of(scope, "hinge_loss", logits, labels, weights) as inner:
+        logits, labels = math.cast(logits, float32), math.cast(labels, float32)
+        logits.shape.assert_is_compatible_with(labels.shape)
+        ones = array.ones_like(labels)
+        distances = nn.relu(math.subtract(ones, math.multiply(math.subtract(2 * labels, ones), logits)))
+        return compute_weighted_loss(distances, weights, inner, loss_collection, reduction)
 
 
 def sigmoid_cross_entropy(

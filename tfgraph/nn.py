@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from . import array, math
 from .aliases.names import missing_from
+from .array import depth_to_space, space_to_batch, space_to_depth
 from .convert import convert_to_tensor
 from .convolution import (
     atrous_conv2d,
@@ -63,6 +64,7 @@ __all__ = [
     "conv2d_transpose",
     "convolution",
     "crelu",
+    "depth_to_space",
     "depthwise_conv2d",
     "depthwise_conv2d_native",
     "dropout",
@@ -92,7 +94,10 @@ __all__ = [
     "softmax_cross_entropy_with_logits_v2",
     "softplus",
     "softsign",
+    "space_to_batch",
+    "space_to_depth",
     "sparse_softmax_cross_entropy_with_logits",
+    "swish",
     "tanh",
     "top_k",
     "weighted_cross_entropy_with_logits",
@@ -141,6 +146,13 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Tens
         if isinstance(alpha, Tensor):
             return math.maximum(alpha * features, features, name=scope)
         return activations.leaky_relu(features, alpha=float(alpha), name=scope)
+
+
+def swish(features: Any) -> Tensor:
+    """features * sigmoid(features), element by element."""
+    with scope_of(None, "swish", features):
+        features = convert_to_tensor(features, name="features")
+        return math.multiply(features, math.sigmoid(features), name="swish")
 
 
 def softplus(features: Any, name: str | None = None) -> Tensor:
@@ -236,8 +248,25 @@ def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) 
     return TopKV2(*topk.top_k_v2(input, k, sorted=sorted, name=name))
 
 
-# found when asked for: these modules are built on this one
-_ELSEWHERE = {"rnn_cell": "rnn_cell"} | dict.fromkeys(("dynamic_rnn", "static_bidirectional_rnn", "static_rnn"), "recurrent")
+# found when asked for: these modules are built on this one, or few scripts use them
+_HOMES = {
+    "batch_statistics": (
+        "batch_norm_with_global_normalization",
+        "normalize_moments",
+        "sufficient_statistics",
+        "weighted_moments",
+    ),
+    "pools": ("avg_pool1d", "avg_pool2d", "avg_pool_v2", "max_pool1d", "max_pool2d", "max_pool_v2", "pool"),
+    "recurrent": ("bidirectional_dynamic_rnn", "dynamic_rnn", "static_bidirectional_rnn", "static_rnn"),
+    "rnn_cell": ("rnn_cell",),
+    "sampled_losses": (
+        "log_uniform_candidate_sampler",
+        "nce_loss",
+        "sampled_softmax_loss",
+        "uniform_candidate_sampler",
+    ),
+}
+_ELSEWHERE = {name: module for module, names in _HOMES.items() for name in names}
 _missing = missing_from(__name__, [*__all__, *_ELSEWHERE])
 
 

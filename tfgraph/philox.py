@@ -109,6 +109,11 @@ def _unit_interval(bits: Array, dtype: np.dtype[Any]) -> Array:
     return one_to_two - 1.0
 
 
+def doubles(seeds: Seeds, counter: int, size: int) -> Array:
+    """float64[size] in [0, 1), as ops draw them that pick something by chance."""
+    return uniform(seeds, counter, size, np.float64)
+
+
 def uniform(seeds: Seeds, counter: int, size: int, dtype: npt.DTypeLike = np.float32) -> Array:
     """RandomUniform: floats[size] in [0, 1)."""
     dtype = np.dtype(dtype)

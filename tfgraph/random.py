@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from . import philox
+from .aliases.names import missing_from
 from .convert import convert_to_tensor
 from .dtypes import FLOATS, as_dtype, float32, int32, int64
 from .graph import get_default_graph
@@ -112,3 +114,21 @@ truncated_normal = _normal(
     random_ops.truncated_normal,
     "Normal numbers, drawn again where they are 2 or more `stddev` away from `mean`",
 )
+
+# the names that `tf.random` has for them, and for what few scripts use
+normal, uniform = random_normal, random_uniform
+_ELSEWHERE = {
+    "categorical": ("choices", "categorical"),
+    "log_uniform_candidate_sampler": ("sampled_losses", "log_uniform_candidate_sampler"),
+    "multinomial": ("choices", "multinomial"),
+    "shuffle": ("choices", "random_shuffle"),
+    "uniform_candidate_sampler": ("sampled_losses", "uniform_candidate_sampler"),
+}
+_missing = missing_from(__name__, [*__all__, "normal", "uniform", *_ELSEWHERE])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        return _missing(name)
+    module, function = _ELSEWHERE[name]
+    return getattr(import_module(f".{module}", __package__), function)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from . import array, math, nest
 from .convert import convert_to_tensor
 from .dtypes import int32
+from .graph import get_default_graph
 from .rnn_cell import RNNCell
 from .tensor import Tensor
 from .variable_scope import variable_scope
 
-__all__ = ["dynamic_rnn", "static_bidirectional_rnn", "static_rnn"]
+__all__ = ["bidirectional_dynamic_rnn", "dynamic_rnn", "static_bidirectional_rnn", "static_rnn"]
 
 
 def static_rnn(
@@ -32,13 +34,41 @@ def static_rnn(
         raise TypeError("inputs must be a sequence")
     if not inputs:
         raise ValueError("inputs must not be empty")
+    return _unrolled(cell, inputs, initial_state, dtype, sequence_length, scope, lambda step: nullcontext())
+
+
+_SEEDS_PER_STEP = 2**20
+
+
+@contextmanager
+def _seeds_of_a_loop(step: int) -> Iterator[None]:
+    """Around a step that TensorFlow builds once for all: what is built afterwards gets the seeds that it gets there."""
+    graph = get_default_graph()
+    before = graph.seeds_given
+    graph.seeds_given += step * _SEEDS_PER_STEP
+    yield
+    if step:
+        graph.seeds_given = before
+
+
+def _unrolled(
+    cell: RNNCell,
+    inputs: Sequence[Any],
+    initial_state: Any,
+    dtype: Any,
+    sequence_length: Any,
+    scope: Any,
+    around: Callable[[int], AbstractContextManager[None]],
+) -> tuple[list[Any], Any]:
+    """`static_rnn`, with each step's nodes made inside `around(step)`."""
     with variable_scope(scope or "rnn"):
         inputs = [convert_to_tensor(x) for x in inputs]
         state = _first_state(cell, inputs[0], initial_state, dtype)
         lengths = None if sequence_length is None else math.cast(sequence_length, int32)
         outputs = []
         for step, x in enumerate(inputs):
-            output, after = cell(x, state)
+            with around(step):
+                output, after = cell(x, state)
             if lengths is not None:
                 goes_on = math.less(step, lengths)
                 output = array.where(goes_on, output, array.zeros_like(output))
@@ -107,12 +137,43 @@ def dynamic_rnn(
     """
     inputs = convert_to_tensor(inputs)
     axis = 0 if time_major else 1
+    unstacked = _steps(inputs, axis, "dynamic_rnn")
+    outputs, state = _unrolled(cell, unstacked, initial_state, dtype, sequence_length, scope, _seeds_of_a_loop)
+    return array.stack(outputs, axis), state
+
+
+def _steps(inputs: Tensor, axis: int, function: str) -> list[Any]:
+    """The slices of `inputs` along the axis of time. ValueError if their number is not known."""
     steps = inputs.shape[axis].value if inputs.shape.ndims is not None else None
     if steps is None:
         raise ValueError(
-            f"dynamic_rnn: the number of time steps of {inputs.op.name!r} with shape {inputs.shape} (axis {axis}) is not "
+            f"{function}: the number of time steps of {inputs.op.name!r} with shape {inputs.shape} (axis {axis}) is not "
             f"known; give the placeholder that size."
         )
-    unstacked = array.unstack(inputs, steps, axis)
-    outputs, state = static_rnn(cell, unstacked, initial_state, dtype, sequence_length, scope or "rnn")
-    return array.stack(outputs, axis), state
+    return array.unstack(inputs, steps, axis)
+
+
+def bidirectional_dynamic_rnn(
+    cell_fw: RNNCell,
+    cell_bw: RNNCell,
+    inputs: Any,
+    sequence_length: Any = None,
+    initial_state_fw: Any = None,
+    initial_state_bw: Any = None,
+    dtype: Any = None,
+    parallel_iterations: int | None = None,
+    swap_memory: bool = False,
+    time_major: bool = False,
+    scope: Any = None,
+) -> tuple[tuple[Tensor, Tensor], tuple[Any, Any]]:
+    """The outputs and the last states of two cells over [batch, time, size] ([time, batch, size] if `time_major`), of which
+    the second reads each example from its end. The steps are written out, so the number of them has to be known."""
+    with variable_scope(scope or "bidirectional_rnn"):
+        inputs = convert_to_tensor(inputs)
+        steps = _steps(inputs, 0 if time_major else 1, "bidirectional_dynamic_rnn")
+        forward, state_fw = _unrolled(cell_fw, steps, initial_state_fw, dtype, sequence_length, "fw", _seeds_of_a_loop)
+        turned = _turned(steps, sequence_length)
+        backward, state_bw = _unrolled(cell_bw, turned, initial_state_bw, dtype, sequence_length, "bw", _seeds_of_a_loop)
+        both = forward, _turned(backward, sequence_length)
+        joined = [array.stack(outputs, 0 if time_major else 1) for outputs in both]
+        return (joined[0], joined[1]), (state_fw, state_bw)

@@ -162,7 +162,6 @@ class BasicLSTMCell(_Cell):
     ) -> None:
         super().__init__(num_units, activation, reuse, name, dtype, **options)
         self._forget_bias, self._is_tuple = forget_bias, state_is_tuple
-        self._clip: float | None = None  # of LSTMCell
 
     @property
     def state_size(self) -> Any:  # type: ignore[override]
@@ -172,15 +171,13 @@ class BasicLSTMCell(_Cell):
         c, h = state[0] if self._is_tuple else array.split(state[0], 2, axis=1)
         take, new, forget, give = array.split(self.product(inputs, h, self._kernel, self._bias), 4, axis=1)
         c = c * math.sigmoid(forget + self._forget_bias) + math.sigmoid(take) * self._activation(new)
-        if self._clip is not None:
-            c = math.minimum(math.maximum(c, -self._clip), self._clip)
         h = self._activation(c) * math.sigmoid(give)
         return h, LSTMStateTuple(c, h) if self._is_tuple else array.concat([c, h], 1)
 
 
 class LSTMCell(BasicLSTMCell):
-    """Long short-term memory with an initializer and, if asked for, clipping of the cell. ValueError for peepholes and
-    projections, which are not implemented."""
+    """Long short-term memory with an initializer and, if asked for, peepholes (gates that see the memory: `w_f_diag`,
+    `w_i_diag`, `w_o_diag`), outputs projected to `num_proj` (`projection/kernel`), and limits for memory and outputs."""
 
     base_name = "lstm_cell"
 
@@ -202,14 +199,44 @@ class LSTMCell(BasicLSTMCell):
         dtype: Any = None,
         **options: Any,
     ) -> None:
-        if use_peepholes or num_proj is not None:
-            raise ValueError("LSTMCell has no peepholes (use_peepholes) and no projections (num_proj) here; leave them out.")
         super().__init__(num_units, forget_bias, state_is_tuple, activation, reuse, name, dtype, **options)
-        self._initializer, self._clip = initializer, cell_clip
+        self._initializer, self._clip, self._proj_clip = initializer, cell_clip, proj_clip
+        self._sees_memory, self._projects = use_peepholes, num_proj is not None
+        self._outputs = self._units if num_proj is None else int(num_proj)
+
+    output_size = property(lambda self: self._outputs)
+
+    @property
+    def state_size(self) -> Any:  # type: ignore[override]
+        return LSTMStateTuple(self._units, self._outputs) if self._is_tuple else self._units + self._outputs
 
     def build(self, input_shape: TensorShape) -> None:
         size = self.last_size(input_shape, -1, "last dimension")
-        self._kernel, self._bias = self.weights_of("", size, 4 * self._units, zeros_initializer(), self._initializer)
+        self._kernel = self.add_variable("kernel", [size + self._outputs, 4 * self._units], self._initializer)
+        self._bias = self.add_variable("bias", [4 * self._units], zeros_initializer())
+        if self._sees_memory:
+            names = ("w_f_diag", "w_i_diag", "w_o_diag")
+            self._peepholes = [self.add_variable(name, [self._units], self._initializer) for name in names]
+        if self._projects:
+            self._projection = self.add_variable("projection/kernel", [self._units, self._outputs], self._initializer)
+
+    def call(self, inputs: Tensor, *state: Any, **options: Any) -> Any:
+        c, h = state[0] if self._is_tuple else array.split(state[0], [self._units, self._outputs], axis=1)
+        take, new, forget, give = array.split(self.product(inputs, h, self._kernel, self._bias), 4, axis=1)
+        forget = forget + self._forget_bias
+        if self._sees_memory:
+            of_forget, of_take, of_give = self._peepholes
+            forget, take = forget + of_forget * c, take + of_take * c
+        c = math.sigmoid(forget) * c + math.sigmoid(take) * self._activation(new)
+        c = _limited(c, self._clip)
+        h = math.sigmoid(give + of_give * c if self._sees_memory else give) * self._activation(c)
+        if self._projects:
+            h = _limited(math.matmul(h, self._projection), self._proj_clip)
+        return h, LSTMStateTuple(c, h) if self._is_tuple else array.concat([c, h], 1)
+
+
+def _limited(x: Tensor, limit: float | None) -> Tensor:
+    return x if limit is None else math.minimum(math.maximum(x, -limit), limit)
 
 
 class MultiRNNCell(RNNCell):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from .aliases.names import missing_from
 from .checkpoint.reader import (
     NewCheckpointReader,
@@ -93,4 +96,41 @@ __all__ = [
 ]
 
 
-__getattr__ = missing_from(__name__, __all__)
+# found when asked for: few scripts use them, and sessions are built on this module
+_HOMES = {
+    "coordinator": ("Coordinator", "LooperThread", "start_queue_runners"),
+    "monitored.hooks": ("SessionRunArgs", "SessionRunContext", "SessionRunHook", "SessionRunValues"),
+    "monitored.sessions": (
+        "ChiefSessionCreator",
+        "MonitoredSession",
+        "MonitoredTrainingSession",
+        "Scaffold",
+        "SessionCreator",
+        "SingularMonitoredSession",
+    ),
+    "monitored.standard_hooks": (
+        "CheckpointSaverHook",
+        "CheckpointSaverListener",
+        "FeedFnHook",
+        "FinalOpsHook",
+        "LoggingTensorHook",
+        "NanLossDuringTrainingError",
+        "NanTensorHook",
+        "StepCounterHook",
+        "StopAtStepHook",
+        "SummarySaverHook",
+    ),
+    "monitored.timing": ("SecondOrStepTimer",),
+}
+_ELSEWHERE = {name: module for module, names in _HOMES.items() for name in names}
+_missing = missing_from(__name__, [*__all__, *_ELSEWHERE])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        return _missing(name)
+    return getattr(import_module(f".{_ELSEWHERE[name]}", __package__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ELSEWHERE})

@@ -17,6 +17,7 @@ class Conv2D(Layer):
 
     base_name = "conv2d"
     rank = 4
+    axes = 2  # of height and width
 
     def __init__(
         self,
@@ -41,9 +42,9 @@ class Conv2D(Layer):
     ) -> None:
         super().__init__(trainable, name, **options)
         self.filters, self.activation, self.use_bias = int(filters), activation, use_bias
-        self.kernel_size = sizes(kernel_size, 2, "kernel_size")
-        self.strides = sizes(strides, 2, "strides")
-        self.dilation_rate = sizes(dilation_rate, 2, "dilation_rate")
+        self.kernel_size = sizes(kernel_size, self.axes, "kernel_size")
+        self.strides = sizes(strides, self.axes, "strides")
+        self.dilation_rate = sizes(dilation_rate, self.axes, "dilation_rate")
         self.padding, self._layout = padding_of(padding), layout_of(data_format)
         self._kernel = (kernel_initializer, kernel_regularizer, True, kernel_constraint)
         self._bias = (bias_initializer, bias_regularizer, True, bias_constraint)

@@ -22,6 +22,7 @@ from .identity import (
     stop_gradient,
 )
 from .join import concat_v2, pack, split, split_v, unpack
+from .resize import resize_bilinear, resize_nearest_neighbor
 from .sequence import iota, iota_beside, lin_space, one_hot, ones_like, range_, zeros_like
 from .shape import (
     broadcast_to,
@@ -89,6 +90,8 @@ __all__ = [
     "rank",
     "reshape",
     "reshape_to",
+    "resize_bilinear",
+    "resize_nearest_neighbor",
     "reverse_v2",
     "scatter_nd",
     "section",

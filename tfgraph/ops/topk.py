@@ -14,6 +14,7 @@ from .compare import cast, greater, less, logical_and
 from .flat import flat
 from .functions import is_finite
 from .gather import extent, unsorted_segment_sum
+from .join import pack
 from .math import add, mul
 from .reduce import all_, sum_
 from .sequence import one_hot, range_
@@ -55,7 +56,7 @@ def _top_k_gradient(op: Any, dy: Any, _: Any) -> Any:
         raise LookupError(f"the rank of the input of {op.name} must be known when its gradient is built")
     rank = len(x.dims)
     columns = extent(x, rank - 1)
-    picked = reshape(indices, [-1, _last(op.inputs[1])])
+    picked = reshape(indices, _rows_of(op.inputs[1]))
     # position of each picked element in the flattened input
     rows = expand_dims(range_(0, extent(picked, 0), 1), 1)
     places = reshape(add(picked, mul(rows, columns)), [-1])
@@ -63,9 +64,10 @@ def _top_k_gradient(op: Any, dy: Any, _: Any) -> Any:
     return reshape(total, shape_tensor(x)), None
 
 
-def _last(k: Any) -> int:
+def _rows_of(k: Any) -> Any:
+    """The shape of a matrix with `k` columns."""
     value = k.known()
-    return -1 if value is None else int(value)
+    return pack([-1, k]) if value is None or value.dtype == object else [-1, int(value)]
 
 
 def _in_top_k_shape(call: Call) -> list[Dims | None]:

@@ -1,0 +1,1 @@
+"""`tf.train.MonitoredTrainingSession` and its kin: sessions that hooks watch, and the hooks."""
