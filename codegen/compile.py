@@ -128,6 +128,7 @@ def emit(
         random=parts.random,
         summary=summary(roots, kernels, prepared),
         batch_bytes=plan.batch_bytes,
+        batch_rest=plan.batch_rest,
         fixed_bytes=plan.fixed_bytes,
     )
     return Program(
@@ -145,6 +146,7 @@ def emit(
         checks=tuple(failures),
         math=frozenset(printer.used),
         parts=parts,
+        batch_rest=plan.batch_rest,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..shapes import at_batch, element_count
 from . import kinds
 from .compile import compile_program
+from .cuda.program import CudaProgram
 from .explain_work import Amount, amount, bytes_read, bytes_written, operations, total, value_bytes
 from .fusions import fusions, homes
 from .index import access_of
@@ -177,7 +178,7 @@ def kernel_reports(record: Record, n: int) -> tuple[KernelReport, ...]:
             readers.setdefault(value, []).append(kernel)
     kernels_of = homes(program.kernels)
     reports = (
-        _kernel_report(kernel, text, program.plan, readers, n)
+        _kernel_report(kernel, text, program, readers, n)
         for kernel, text in zip(program.kernels, record.texts, strict=True)
     )
     together = _launched_together(program)
@@ -195,9 +196,11 @@ def _launched_together(program: Program) -> Mapping[int, tuple[int, ...]]:
     return {i: tuple(other for other in run if other != i) for run in runs for i in run}
 
 
-def _kernel_report(kernel: Kernel, text: Any, plan: Plan, readers: Mapping[Value, list[Kernel]], n: int) -> KernelReport:
+def _kernel_report(
+    kernel: Kernel, text: Any, program: Program, readers: Mapping[Value, list[Kernel]], n: int
+) -> KernelReport:
     group = kernel.group
-    flops, read, written = operations(kernel), bytes_read(kernel, plan), bytes_written(kernel)
+    flops, read, written = operations(kernel), bytes_read(kernel, program.plan), bytes_written(kernel)
     over = f" over axes {', '.join(map(str, group.axes))}" if group.axes else ""
     typed = next((v for node in reversed(group.nodes) for v in (*node.outputs, *node.inputs)), None)
     return KernelReport(
@@ -215,15 +218,20 @@ def _kernel_report(kernel: Kernel, text: Any, plan: Plan, readers: Mapping[Value
         bytes_read=read.at(n),
         bytes_written=written.at(n),
         bytes_text=str(read + written),
-        scratch_bytes=scratch_bytes(kernel).at(n),
+        scratch_bytes=scratch_bytes(kernel, program).at(n),
         launches=len(text.launches),
         not_fused=tuple(_not_fused(kernel, readers)),
     )
 
 
-def scratch_bytes(kernel: Kernel) -> Amount:
-    """The working memory of a kernel, beside its values."""
-    size = kinds.scratch(kernel)
+def scratch_bytes(kernel: Kernel, program: Program) -> Amount:
+    """The working memory of a kernel of a program, beside its values."""
+    if isinstance(program, CudaProgram):
+        from .cuda.kinds import entry
+
+        size = entry(kernel)[1](kernel)
+    else:
+        size = kinds.scratch(kernel)
     return Amount(size.per_batch, size.fixed)
 
 
@@ -256,12 +264,12 @@ def memory_report(program: Program, n: int) -> MemoryReport:
                 first = lives.get(value, (kernel.index, 0, 0))[0]
                 lives[value] = (first, kernel.index, value_bytes(value).at(n))
         if kernel.index in program.plan.scratch:
-            lives[kernel.index] = (kernel.index, kernel.index, scratch_bytes(kernel).at(n))
+            lives[kernel.index] = (kernel.index, kernel.index, scratch_bytes(kernel, program).at(n))
     live = [sum(size for a, b, size in lives.values() if a <= k.index <= b) for k in program.kernels]
     return MemoryReport(
         batch_arena=program.batch_bytes * n,
         batch_arena_per_sample=program.batch_bytes,
-        fixed_arena=program.fixed_bytes,
+        fixed_arena=program.fixed_bytes + program.batch_rest,
         values=sum(size for _, _, size in lives.values()),
         live=max(live, default=0),
         variables=_slot_bytes(program.variables).at(n),

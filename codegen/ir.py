@@ -171,11 +171,12 @@ class Buffer:
     storage: str  # batch | fixed | feed | fetch | variable | constant
     index: int  # offset (per sample, or bytes) for arenas, position in its table otherwise
     ctype: str
+    rest: int = 0  # batch arena: bytes on top of the offset
 
     def address(self) -> str:
         """The C expression of the first element's address."""
         return {
-            "batch": f"s->batch + {self.index} * N",
+            "batch": f"s->batch + {self.index} * N" + (f" + {self.rest}" if self.rest else ""),
             "fixed": f"s->fixed + {self.index}",
             "feed": f"s->feeds[{self.index}]",
             "fetch": f"s->fetches[{self.index}]",
@@ -203,6 +204,7 @@ class Plan:
     batch_bytes: int  # per sample
     fixed_bytes: int
     scratch: Mapping[int, Buffer]  # kernel index -> scratch
+    batch_rest: int = 0  # bytes of the batch arena on top of those per sample
 
 
 @dataclass(frozen=True)
@@ -275,3 +277,8 @@ class Program:
     checks: tuple[str, ...] = ()  # op names by the index that tg_fail reports
     math: frozenset[str] = frozenset()
     parts: Parts | None = field(default=None, repr=False)  # None for a program that was found on the disk
+    batch_rest: int = 0
+
+    def batch_arena_bytes(self, n: int) -> int:
+        """How large the batch arena is at batch size `n`."""
+        return self.batch_bytes * n + self.batch_rest

@@ -10,6 +10,11 @@ _RESERVED = frozenset(
         "auto break case char const continue default do double else enum extern float for goto if inline int long "
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
         "asm typeof linux unix "  # what gnu11 adds
+        "alignas alignof and and_eq bitand bitor catch class compl concept const_cast consteval constexpr constinit "  # C++
+        "co_await co_return co_yield decltype delete dynamic_cast explicit export friend mutable namespace new noexcept "
+        "not not_eq nullptr operator or or_eq private protected public reinterpret_cast requires static_assert "
+        "static_cast template this thread_local throw try typeid typename using virtual wchar_t xor xor_eq "
+        "errno near far small interface "  # macros of headers, here and on Windows
         "batch fixed feeds fetches variables constants random pool failed "  # the fields of a step
         "bool true false N s chunk first last row column acc part parts scratch main NAN INFINITY "
         "item items blocks start stop from to size "

@@ -22,6 +22,7 @@ def assemble(
     batch_bytes: int,
     fixed_bytes: int,
     joined: Sequence[Joined] = (),
+    batch_rest: int = 0,
 ) -> str:
     """The whole C file of a program; a long one can also be compiled as several translation units."""
     kernels, repeated = share_repeats(kernels)
@@ -38,6 +39,7 @@ def assemble(
         random=random,
         summary=summary,
         batch_bytes=batch_bytes,
+        batch_rest=batch_rest,
         fixed_bytes=fixed_bytes,
     )
     return squeeze(text)

@@ -62,7 +62,7 @@ class Trace:
             return
         kinds = [f"{k.index:4d} {k.name:50s} {k.group.kind} {list(k.group.domain)}" for k in kernels]
         self._say("kernels", "\n".join(kinds))
-        lines = [f"arenas: {plan.batch_bytes} bytes per sample, {plan.fixed_bytes} bytes"]
+        lines = [f"arenas: {plan.batch_bytes} bytes per sample, {plan.batch_rest + plan.fixed_bytes} bytes"]
         lines += [
             f"{buffer.storage:8s} {buffer.index:10d}  {value!r}  {value.op.label}" for value, buffer in plan.buffers.items()
         ]

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import codegen
 from ..codegen.problems import NeedsConstants, NeedsValues, NotCompilable
+from ..codegen.target import host_target
 from ..errors import InternalError, InvalidArgumentError
 from ..run_errors import at_node
 from ..shapes import at_batch
@@ -42,6 +43,8 @@ def tracing() -> bool:
 
 class LoadedProgram:
     """A program whose module is loaded, with the tables of addresses that its `tg_step` points to."""
+
+    on_device = False
 
     def __init__(self, program: Any, threads: int) -> None:
         self.program = program
@@ -122,6 +125,7 @@ class CompiledStep:
     """A step that compiled programs execute, one per signature."""
 
     on_device = False  # True: on a GPU
+    device_name = ""  # the GPU's
 
     def __init__(
         self, machine: Machine, order: Sequence[Operation], fetches: Sequence[Tensor], feeds: Sequence[Tensor]
@@ -242,14 +246,12 @@ class CompiledStep:
     def _answer(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
         """The program, from the disk if it has been compiled before; raises what the compiler raises."""
         if self._checked or tracing():
-            cpu.start_pool()
-            return codegen.compile_program(self._prepared, dims, values, variable_dims)
-        key = stored.fingerprint(self._prepared, dims, values, variable_dims)
+            return self._compile(dims, values, variable_dims)
+        key = stored.fingerprint(self._prepared, dims, values, variable_dims, self._target())
         answer = stored.find(key)
         if answer is None:
-            cpu.start_pool()
             try:
-                answer = codegen.compile_program(self._prepared, dims, values, variable_dims)
+                answer = self._compile(dims, values, variable_dims)
             except (NeedsConstants, NeedsValues) as need:
                 stored.keep(key, need)
                 raise
@@ -257,6 +259,15 @@ class CompiledStep:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _target(self) -> str:
+        """What the program is made for: programs for others are other ones."""
+        return f"{host_target().name} {os.environ.get('TFGRAPH_CONV', '')}"
+
+    def _compile(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
+        """The program, compiled now."""
+        cpu.start_pool()
+        return codegen.compile_program(self._prepared, dims, values, variable_dims)
 
     def _variable_dims(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the variables whose arrays are not of the shape that the graph says."""
@@ -286,11 +297,15 @@ class CompiledStep:
 
     def recorded(self, arrays: Sequence[np.ndarray]) -> tuple[Any, int]:
         """A `codegen.explain.Record` of compiling the program for these feeds once more, and its N."""
-        from ..codegen.explain import recorded
-
         if not self._compilable:
             raise NotCompilable(self._reason)
-        return self._specialised(arrays, partial(recorded, self._prepared))
+        return self._specialised(arrays, self.record)
+
+    def record(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
+        """A `codegen.explain.Record` of compiling the program of a signature once more."""
+        from ..codegen.explain import recorded
+
+        return recorded(self._prepared, dims, values, variable_dims)
 
     def loaded(self, arrays: Sequence[np.ndarray]) -> LoadedProgram:
         """The program that a run with these feeds calls."""
@@ -303,7 +318,7 @@ class CompiledStep:
     def _call(self, binding: Binding, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         machine, loaded, n = self._machine, binding.loaded, binding.n
         program, step = loaded.program, loaded.step
-        version = machine.reserve(program.batch_bytes * n, program.fixed_bytes)
+        version = machine.reserve(program.batch_arena_bytes(n), program.fixed_bytes)
         if loaded.arena_version != version:
             loaded.arena_version = version
             step.batch, step.fixed = _address(machine.batch_arena), _address(machine.fixed_arena)

@@ -41,7 +41,7 @@ class Memory:
         """The array of a value in its buffer."""
         if buffer.storage in ("batch", "fixed"):
             arena = self.batch if buffer.storage == "batch" else self.fixed
-            start = buffer.index * (self.n if buffer.storage == "batch" else 1)
+            start = buffer.index * (self.n if buffer.storage == "batch" else 1) + buffer.rest
             shape = at_batch(value.dims, self.n)
             dtype = np.dtype(value.dtype.as_numpy_dtype)
             size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

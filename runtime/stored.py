@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from ..codegen.cuda.launches import CudaLaunch
+from ..codegen.cuda.program import CudaProgram
 from ..codegen.ir import FetchSlot, Plan, Program, RandomSlot, Size, VariableSlot
 from ..codegen.problems import NeedsConstants, NeedsValues
 from ..codegen.signature import Prepared
-from ..codegen.target import host_target
 from ..dtypes import DType, as_dtype
 from ..shapes import Batch
 from .cache import key_of, module_cache
@@ -39,11 +40,12 @@ def fingerprint(
     dims: Sequence[tuple[Any, ...]],
     values: Mapping[int, np.ndarray],
     variable_dims: Mapping[str, tuple[int, ...]],
+    target: str,
 ) -> str:
     """A key that differs whenever the program might: the operations with their names and attributes, how they are
-    connected, what is fed and fetched, and the compiler's own code."""
+    connected, what is fed and fetched, what it is compiled for, and the compiler's own code."""
     place = {tensor: f"feed {i}" for i, tensor in enumerate(prepared.feeds)}
-    parts = [own_code(), host_target().name, os.environ.get("TFGRAPH_CONV", "")]
+    parts = [own_code(), target]
     numbers = {op: i for i, op in enumerate(prepared.order)}
     for i, op in enumerate(prepared.order):
         inputs = ",".join(place.get(t, "?") for t in op.inputs)
@@ -130,9 +132,18 @@ def _record(answer: Answer) -> dict[str, Any] | None:
         "variables": [[v.op_name, v.dtype.name, list(v.dims), v.read_by, v.written] for v in answer.variables],
         "constants": [[a.dtype.name, list(a.shape), base64.b64encode(a.tobytes()).decode()] for a in answer.constants],
         "randoms": [[r.op_name, r.seed, r.seed2, r.reserved.per_batch, r.reserved.fixed] for r in answer.randoms],
-        "arenas": [answer.batch_bytes, answer.fixed_bytes],
+        "arenas": [answer.batch_bytes, answer.batch_rest, answer.fixed_bytes],
         "kernels": answer.kernel_count,
         "checks": list(answer.checks),
+        **(_cuda_record(answer) if isinstance(answer, CudaProgram) else {}),
+    }
+
+
+def _cuda_record(program: CudaProgram) -> dict[str, Any]:
+    return {
+        "launches": [[launch.function, list(launch.grid), launch.threads, launch.shared] for launch in program.launches],
+        "launch kernels": [list(kernels) for kernels in program.launch_kernels],
+        "in memory": program.in_memory,
     }
 
 
@@ -143,20 +154,39 @@ def _slot_record(slot: FetchSlot) -> list[Any]:
 def _answer(record: dict[str, Any]) -> Answer:
     if "needs" in record:
         return NeedsConstants("as found before") if record["needs"] == "constants" else NeedsValues(record["needs"])
-    return Program(
-        source=str(record["source"]),
-        feeds=tuple(_slot(*s) for s in record["feeds"]),
-        fetches=tuple(_slot(*s) for s in record["fetches"]),
-        variables=tuple(VariableSlot(n, _dtype(d), tuple(map(int, s)), r, bool(w)) for n, d, s, r, w in record["variables"]),
-        constants=tuple(_array(*c) for c in record["constants"]),
-        randoms=tuple(RandomSlot(n, int(a), int(b), Size(int(p), int(f))) for n, a, b, p, f in record["randoms"]),
-        batch_bytes=int(record["arenas"][0]),
-        fixed_bytes=int(record["arenas"][1]),
-        kernels=(),
-        plan=Plan({}, 0, 0, {}),
-        kernel_count=int(record["kernels"]),
-        checks=tuple(map(str, record["checks"])),
-    )
+    fields: dict[str, Any] = {
+        "source": str(record["source"]),
+        "feeds": tuple(_slot(*s) for s in record["feeds"]),
+        "fetches": tuple(_slot(*s) for s in record["fetches"]),
+        "variables": tuple(_variable(*v) for v in record["variables"]),
+        "constants": tuple(_array(*c) for c in record["constants"]),
+        "randoms": tuple(RandomSlot(n, int(a), int(b), Size(int(p), int(f))) for n, a, b, p, f in record["randoms"]),
+        "batch_bytes": int(record["arenas"][0]),
+        "batch_rest": int(record["arenas"][1]),
+        "fixed_bytes": int(record["arenas"][2]),
+        "kernels": (),
+        "plan": Plan({}, 0, 0, {}),
+        "kernel_count": int(record["kernels"]),
+        "checks": tuple(map(str, record["checks"])),
+    }
+    return CudaProgram(**fields, **_cuda_fields(record)) if "launches" in record else Program(**fields)
+
+
+def _cuda_fields(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "launches": tuple(_launch(*launch) for launch in record["launches"]),
+        "launch_kernels": tuple(tuple(map(int, kernels)) for kernels in record["launch kernels"]),
+        "in_memory": bool(record["in memory"]),
+    }
+
+
+def _variable(name: str, dtype: str, dims: list[int], read_by: str | None, written: bool) -> VariableSlot:
+    return VariableSlot(name, _dtype(dtype), tuple(map(int, dims)), read_by, bool(written))
+
+
+def _launch(function: str, grid: list[str], threads: int, shared: int) -> CudaLaunch:
+    x, y, z = map(str, grid)
+    return CudaLaunch(str(function), (x, y, z), int(threads), int(shared))
 
 
 def _dtype(name: str) -> DType:

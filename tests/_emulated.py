@@ -157,7 +157,7 @@ class EmulatedProgram(programs.LoadedProgram):
         fetches = [self._view(self.fetches[i], slot, n) for i, slot in enumerate(program.fetches)]
         variables = self._variable_arrays
         words = np.frombuffer(cpu.ffi.buffer(self.random), np.uint64)[: 3 * len(program.randoms)]
-        header = (self.threads, program.kernel_count, n, program.batch_bytes * n, program.fixed_bytes)
+        header = (self.threads, program.kernel_count, n, program.batch_arena_bytes(n), program.fixed_bytes)
         sent = [struct.pack("<5q", *header), _bytes(feeds), struct.pack("<q", len(fetches))]
         sent += [struct.pack("<q", array.nbytes) for array in fetches]
         sent += [_bytes(variables), _bytes(self._constant_arrays), struct.pack("<q", words.size), words.tobytes()]

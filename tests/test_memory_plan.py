@@ -20,7 +20,7 @@ from tests._evaluate import refuse_interpreter
 from tests._nets import NETS
 from tests._programs import program_of
 from tests._random_graphs import graphs, run_all
-from tfgraph.codegen.ir import Program
+from tfgraph.codegen.ir import Buffer, Program
 from tfgraph.codegen.kinds import scratch
 from tfgraph.runtime import cpu
 from tfgraph.shapes import at_batch
@@ -43,19 +43,23 @@ def blocks(program: Program, n: int) -> Iterator[Block]:
                 continue
             readers = [k.index for k in program.kernels if value in k.reads]
             size = int(np.prod(at_batch(value.dims, n), dtype=np.int64)) * value.dtype.size
-            start = buffer.index * (n if buffer.storage == "batch" else 1)
+            start = start_of(buffer, n)
             yield repr(value), buffer.storage, start, start + size, kernel.index, max([kernel.index, *readers])
         needed = scratch(kernel)
         size = needed.per_batch * n + needed.fixed
         if needed.per_batch or needed.fixed:
             buffer = program.plan.scratch[kernel.index]
-            start = buffer.index * (n if buffer.storage == "batch" else 1)
+            start = start_of(buffer, n)
             yield f"scratch of {kernel.name}", buffer.storage, start, start + size, kernel.index, kernel.index
+
+
+def start_of(buffer: Buffer, n: int) -> int:
+    return buffer.index * n + buffer.rest if buffer.storage == "batch" else buffer.index
 
 
 def check_plan(program: Program) -> None:
     for n in BATCHES:
-        sizes = {"batch": program.batch_bytes * n, "fixed": program.fixed_bytes}
+        sizes = {"batch": program.batch_arena_bytes(n), "fixed": program.fixed_bytes}
         found = list(blocks(program, n))
         for what, arena, start, end, _, _ in found:
             assert start % ALIGNMENT == 0, f"{what} is not aligned"
@@ -160,6 +164,35 @@ def test_sizes_that_do_not_grow_with_the_batch_are_apart() -> None:
     assert program.fixed_bytes >= 8 * 8 * 4
 
 
+def products_in_shares() -> tuple[Any, Any]:
+    """Products over so many inputs that their sums are made in shares, which every block of rows has its own of."""
+    x = tf.placeholder(tf.float32, [None, 9216])
+    hidden = tf.nn.relu(tf.matmul(x, tf.Variable(np.ones((9216, 100), np.float32))))
+    wide = tf.matmul(x, tf.Variable(np.ones((9216, 130), np.float32)))
+    return x, [hidden, wide, tf.reduce_sum(tf.tanh(hidden), 1) + tf.reduce_max(wide, 1)]
+
+
+def large_windows() -> tuple[Any, Any]:
+    """A convolution whose windows are too large for the stack: scratch for each picture, and for the packed filters."""
+    x = tf.placeholder(tf.float32, [None, 40, 40, 192])
+    return x, [tf.nn.conv2d(tf.tanh(x), tf.Variable(np.ones((5, 5, 192, 8), np.float32)), [1, 1, 1, 1], "SAME")]
+
+
+@pytest.mark.parametrize("build", [products_in_shares, large_windows])
+def test_scratch_that_grows_has_a_rest_that_does_not(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFGRAPH_CONV", "direct")
+    x, fetches = build()
+    program = program_of(fetches, {x: (4, *x.shape.as_list()[1:])})
+    check_plan(program)
+    sizes = [scratch(kernel) for kernel in program.kernels]
+    mixed = [size for size in sizes if size.per_batch and size.fixed]
+    assert mixed, f"the subject of this test: {sizes}"
+    assert 0 < program.batch_rest <= sum(size.fixed for size in mixed)
+    values = {v: v.dims for kernel in program.kernels for v in kernel.writes if program.plan.buffers[v].storage == "batch"}
+    per_sample = sum(int(np.prod(at_batch(dims, 1))) * v.dtype.size + ALIGNMENT for v, dims in values.items())
+    assert program.batch_bytes <= per_sample + sum(size.per_batch + ALIGNMENT for size in mixed)
+
+
 # --- runs that are checked kernel by kernel -------------------------------------------------------------------
 
 
@@ -188,6 +221,17 @@ def test_checked_steps_of_nets(net: Any, checked: Any) -> None:
     values = [np.asarray(v) for result in results for v in result if v is not None]
     assert values
     assert all(np.isfinite(v).all() for v in values)
+
+
+@pytest.mark.parametrize("build", [products_in_shares, large_windows])
+def test_checked_scratch_with_a_rest(build: Any, checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFGRAPH_CONV", "direct")
+    x, fetches = build()
+    rng = np.random.default_rng(3)
+    shape = x.shape.as_list()[1:]
+    feeds = [{x: rng.random((n, *shape), np.float32)} for n in (0, 1, 3)]
+    for fed, values in zip(feeds, checked(fetches, feeds), strict=True):
+        assert all(len(value) == len(fed[x]) for value in values)
 
 
 @settings(max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

@@ -119,7 +119,7 @@ class Scribe:
             return ()
         lines, offset = [], buffer.index
         for fold, size in sizes:
-            address = Buffer(buffer.storage, offset, buffer.ctype).address()
+            address = Buffer(buffer.storage, offset, buffer.ctype, buffer.rest).address()
             lines.append(f"{fold.ctype} *restrict {fold.name}_parts = ({fold.ctype} *)({address});")
             offset += size
         return tuple(lines)

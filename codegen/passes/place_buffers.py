@@ -2,6 +2,9 @@
 
 Each buffer goes as low as it fits. How much memory that takes depends on the order in which they are placed; a few orders
 are tried, until one takes no more than what is alive at the busiest moment.
+
+Sizes may be numbers per sample. A buffer that has a `rest`, bytes on top whose number does not depend on the batch, lies
+above all else that is alive then: what does not grow stands at the end and moves nothing by a multiple of the batch.
 """
 
 from __future__ import annotations
@@ -9,18 +12,29 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """`size` bytes for `owner` from kernel `start` to kernel `end`. Most of a `loose` buffer will never be touched."""
+    """`size` bytes for `owner` from kernel `start` to kernel `end`, and a `rest` that is counted apart."""
 
     owner: Any
     size: int
     start: int
     end: int
-    loose: bool = False
+    rest: int = 0
+
+    def meets(self, other: Request) -> bool:
+        """True if both are alive at some moment."""
+        return self.start <= other.end and other.start <= self.end
+
+
+class Place(NamedTuple):
+    """Where something begins, or how much it is: `size`, and a `rest` that is counted apart."""
+
+    size: int
+    rest: int
 
 
 _ORDERS: tuple[Callable[[Request], Any], ...] = (
@@ -32,21 +46,19 @@ _ORDERS: tuple[Callable[[Request], Any], ...] = (
 )
 
 
-def place_buffers(requests: Sequence[Request]) -> tuple[dict[Request, int], int]:
-    """The offset of each buffer, and the size of the arena. Loose buffers come last, so that they spread no others."""
-    tight = [r for r in requests if not r.loose]
-    loose = sorted((r for r in requests if r.loose), key=_ORDERS[0])
-    least = _most_alive(tight)
-    best: list[Request] = []
-    lowest = -1
-    for order in _ORDERS:
-        tried = sorted(tight, key=order)
-        total = _placed(tried)[1]
-        if lowest < 0 or total < lowest:
-            best, lowest = tried, total
-        if lowest == least:
+def place_buffers(requests: Sequence[Request]) -> tuple[dict[Request, Place], Place]:
+    """Where each buffer begins, and the size of the arena."""
+    lower = [r for r in requests if not r.rest]
+    upper = sorted((r for r in requests if r.rest), key=_ORDERS[0])
+    least = _most_alive(requests)
+    best: tuple[dict[Request, Place], Place] = {}, Place(0, 0)
+    for i, order in enumerate(_ORDERS):
+        tried = _with_rests(_placed(sorted(lower, key=order)), upper)
+        if i == 0 or tried[1] < best[1]:
+            best = tried
+        if best[1].size == least:
             break
-    return _placed([*best, *loose])
+    return best
 
 
 def _most_alive(requests: Iterable[Request]) -> int:
@@ -62,11 +74,10 @@ def _most_alive(requests: Iterable[Request]) -> int:
     return most
 
 
-def _placed(requests: Iterable[Request]) -> tuple[dict[Request, int], int]:
+def _placed(requests: Iterable[Request]) -> dict[Request, int]:
     """Offsets when the buffers are placed one after the other, each as low as it fits."""
     taken: list[tuple[int, int, int, int]] = []  # offset, end, first and last kernel; by offset
     offsets: dict[Request, int] = {}
-    total = 0
     for request in requests:
         offset = 0
         for low, high, start, end in taken:
@@ -75,6 +86,18 @@ def _placed(requests: Iterable[Request]) -> tuple[dict[Request, int], int]:
                     break
                 offset = max(offset, high)
         offsets[request] = offset
-        total = max(total, offset + request.size)
         bisect.insort(taken, (offset, offset + request.size, request.start, request.end))
-    return offsets, total
+    return offsets
+
+
+def _with_rests(offsets: dict[Request, int], upper: Iterable[Request]) -> tuple[dict[Request, Place], Place]:
+    """The places of all buffers, those with a rest on top of the others, and the size of the arena."""
+    places = {request: Place(offset, 0) for request, offset in offsets.items()}
+    for request in upper:
+        below = [(place, other) for other, place in places.items() if other.meets(request)]
+        size = max((place.size + other.size for place, other in below), default=0)
+        rest = max((place.rest + other.rest for place, other in below), default=0)
+        places[request] = Place(size, rest)
+    size = max((place.size + request.size for request, place in places.items()), default=0)
+    rest = max((place.rest + request.rest for request, place in places.items()), default=0)
+    return places, Place(size, rest)

@@ -2,7 +2,8 @@
 
 Comes in: groups in execution order, the fetched values, scratch sizes per kernel. Goes out: a `Plan`. Sizes that grow
 with the batch go to the batch arena (offset = N x constant), the others to the fixed one; all are 64-byte aligned, so
-that a kernel may load whole vectors.
+that a kernel may load whole vectors. Scratch memory that grows with the batch and has a part that does not lies at the top
+of the batch arena, which is as much larger (`batch_rest`).
 """
 
 from __future__ import annotations
@@ -108,21 +109,19 @@ def plan_memory(
     for owner, size, first, last in needs:
         start, end = together.get(first, (first, first))[0], together.get(last, (last, last))[1]
         if size.per_batch:
-            # a fixed part is charged once per sample: its place must do for one sample as for many
-            request = Request(owner, _aligned(size.per_batch + size.fixed), start, end, loose=size.fixed > 0)
-            batch.append(request)
+            batch.append(Request(owner, _aligned(size.per_batch), start, end, rest=_aligned(size.fixed)))
         else:
             fixed.append(Request(owner, _aligned(size.fixed), start, end))
-    batch_offsets, batch_bytes = place_buffers(batch)
-    fixed_offsets, fixed_bytes = place_buffers(fixed)
+    batch_places, batch_size = place_buffers(batch)
+    fixed_places, fixed_size = place_buffers(fixed)
     scratches: dict[int, Buffer] = {}
-    for storage, offsets in (("batch", batch_offsets), ("fixed", fixed_offsets)):
-        for request, offset in offsets.items():
+    for storage, places in (("batch", batch_places), ("fixed", fixed_places)):
+        for request, place in places.items():
             if isinstance(request.owner, int):
-                scratches[request.owner] = Buffer(storage, offset, "char")
+                scratches[request.owner] = Buffer(storage, place.size, "char", place.rest)
             else:
-                buffers[request.owner] = Buffer(storage, offset, c_type(request.owner.dtype))
-    return Plan(buffers, batch_bytes, fixed_bytes, scratches)
+                buffers[request.owner] = Buffer(storage, place.size, c_type(request.owner.dtype), place.rest)
+    return Plan(buffers, batch_size.size, fixed_size.size, scratches, batch_size.rest)
 
 
 def _given(value: Value, known: Tables) -> Buffer | None:
