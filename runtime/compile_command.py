@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="a Python file that builds the graph, or a saved graph")
     parser.add_argument("--output", metavar="DIR", type=Path, help="the folder to write (a saved graph's default: as FILE)")
     parser.add_argument("--prefix", help="what all names in C begin with (default: as DIR is called)")
-    parser.add_argument("--target", help="the platform to compile for (default: this machine's)")
+    parser.add_argument("--target", help="the platform to compile for (default: this machine's); cuda, cuda:sm_90: a GPU")
     parser.add_argument("--isas", metavar="LIST", help="instruction sets, such as sse2,avx2,avx512 (the default) or native")
     parser.add_argument("--c-only", action="store_true", help="write C, start no compiler")
     parser.add_argument("--split", action="store_true", help="put the kernels into C files of their own")

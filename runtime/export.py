@@ -6,13 +6,15 @@ from `codegen/export`; here the graph is asked what the functions need, and file
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..codegen.export.isas import Isa
+    from ..codegen.export.model import Model
     from .targets import Platform
 
 NATIVE = "native"
@@ -56,36 +58,85 @@ def compile(
 
     `prefix` begins all names in C and those of the files (default: as the folder is called). `isas` are the instruction sets
     that one library has code for, `"native"` for this machine's (default on x86-64: sse2, avx2 and avx512, chosen when a
-    program runs). `target` compiles for another machine. With `c_only` no compiler is needed and no library made. The values
-    of the variables of `session` become `PREFIX.safetensors`. All C is one file, unless `split` asks for the kernels of each
-    instruction set in a file of their own.
+    program runs). `target` compiles for another machine; `"cuda"` for NVIDIA's GPUs, as `PREFIX.cu` with the same functions,
+    which take arrays of the host or of the device (`"cuda:sm_90"`, `"cuda:sm_80,sm_90"`: for these architectures). With
+    `c_only` no compiler is needed and no library made. The values of the variables of `session` become `PREFIX.safetensors`.
+    All C is one file, unless `split` asks for the kernels of each instruction set in a file of their own.
 
     InvalidArgumentError: something has no C form. ValueError, TypeError: a wrong argument. UnavailableError: no compiler.
     """
     # the compiler's imports cost time that programs need not pay which export nothing
-    from ..codegen.export.model import INITIALIZE, export_model
-    from ..codegen.export.names import check_prefix, prefix_of
-    from .export_files import built, library_names, record_of, written
+    from ..codegen.export.model import INITIALIZE
+    from ..codegen.export.names import check_prefix, check_together, prefix_of
+    from .export_files import record_of, written
     from .export_functions import checked, function_of, graph_of
     from .export_values import initializer, weights
-    from .targets import find_platform, own_platform
 
     prefix = prefix_of(Path(path).resolve().name) if prefix is None else prefix
     check_prefix(prefix)
-    platform = None if c_only and target is None and own_platform() is None else find_platform(target)
-    chosen = _isas(isas, platform, target is not None)
+    check_together(prefix, checked(functions))
+    way = (_for_cuda if _is_cuda(target) else _for_c)(Path(path), prefix, target, isas, c_only, split)
     graph = graph_of(functions, session)
     specified = [function_of(graph, name, specification) for name, specification in checked(functions).items()]
     start, fills = initializer(graph, specified, INITIALIZE)
-    model = export_model(specified, start, fills, prefix, chosen, split)
+    model = way.model(specified, start, fills)
     values = None if session is None else weights(session, model, graph)
-    libraries = () if c_only or platform is None else library_names(platform, prefix)
-    texts = written(Path(path), model, values, libraries)
-    if libraries and platform is not None:
-        built(Path(path), model, platform, _is_native(isas))
-    record = record_of(Path(path), model, platform.name if platform else None, texts, libraries)
-    exports.append(Exported(Path(path), prefix, (*texts, *libraries, f"{prefix}.json"), record))
+    texts = written(Path(path), model, values, way.libraries)
+    if way.libraries:
+        way.build(model)
+    record = record_of(Path(path), model, way.target, texts, way.libraries)
+    exports.append(Exported(Path(path), prefix, (*texts, *way.libraries, f"{prefix}.json"), record))
     return exports[-1]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a library is made for a target: its name, the files to build, functions to texts, texts to libraries."""
+
+    target: str | None
+    libraries: tuple[str, ...]
+    model: Callable[..., Model]
+    build: Callable[[Model], Any]
+
+
+def _for_c(path: Path, prefix: str, target: str | None, isas: Sequence[str] | None, c_only: bool, split: bool) -> _Way:
+    from ..codegen.export.model import export_model
+    from .export_files import built, library_names
+    from .targets import find_platform, own_platform
+
+    platform = None if c_only and target is None and own_platform() is None else find_platform(target)
+    chosen = _isas(isas, platform, target is not None)
+
+    def build(model: Model) -> None:
+        assert platform is not None, "without a platform there are no libraries"
+        built(path, model, platform, _is_native(isas))
+
+    return _Way(
+        target=platform.name if platform else None,
+        libraries=() if c_only or platform is None else library_names(platform, prefix),
+        model=partial(export_model, prefix=prefix, isas=chosen, is_split=split),
+        build=build,
+    )
+
+
+def _for_cuda(path: Path, prefix: str, target: str | None, isas: Sequence[str] | None, c_only: bool, split: bool) -> _Way:
+    from ..codegen.export.cuda_model import NAME, checked_archs, export_cuda_model
+    from .export_cuda import built, library_names
+
+    for name, is_given in (("isas", isas is not None), ("split", split)):
+        if is_given:
+            raise ValueError(f"{name} is about processors: a library for CUDA has architectures, target='cuda:sm_80,sm_90'")
+    archs = checked_archs(str(target))
+    return _Way(
+        target=NAME,
+        libraries=() if c_only else library_names(prefix),
+        model=partial(export_cuda_model, prefix=prefix, archs=archs),
+        build=partial(built, path),
+    )
+
+
+def _is_cuda(target: str | None) -> bool:
+    return target is not None and target.partition(":")[0] == "cuda"
 
 
 def _isas(names: Sequence[str] | None, platform: Platform | None, is_cross: bool) -> tuple[Isa, ...]:

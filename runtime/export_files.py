@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..codegen.export.beside import texts
+from ..codegen.export.cuda_model import build_options
 from ..codegen.export.model import Model, dims_record
 from ..errors import InternalError, UnavailableError
 from .cache import module_cache
@@ -38,12 +39,12 @@ def written(folder: Path, model: Model, values: Any, libraries: Sequence[str]) -
         one.name: processor_options(one.isa.name, Compiler(("cc",), "")) + (_BASELINE if one.is_baseline else ())
         for one in model.objects
     }
-    beside = texts(model, (*_BUILD_OPTIONS, *_SMALL), machine, libraries)
+    beside = texts(model, build_options(model.archs) if model.archs else (*_BUILD_OPTIONS, *_SMALL), machine, libraries)
     files = {**model.sources, f"{model.prefix}.h": model.header, **beside}
     for name in files:
         _check_ours(folder / name)
     for name, text in files.items():
-        _replace(folder / name, text.encode())
+        replace(folder / name, text.encode())
     if values is None:
         return tuple(files)
     from ..checkpoint.model import write_model_checkpoint
@@ -59,7 +60,7 @@ def _check_ours(path: Path) -> None:
         raise FileExistsError(f"{path} is there already and was not exported: choose another folder, or move it away")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
     """Write a file beside its place, then move it there: nobody sees half of it."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -97,7 +98,7 @@ def built(folder: Path, model: Model, wanted: Platform, is_native: bool) -> tupl
         _run(tools, tools.link(objects, shared), build)
         _run(tools, tools.archive(objects, static), build)
         for name in (shared, static):
-            _replace(folder / name, (build / name).read_bytes())
+            replace(folder / name, (build / name).read_bytes())
     os.chmod(folder / shared, 0o755)
     return shared, static
 
@@ -148,6 +149,7 @@ def record_of(
         "prefix": model.prefix,
         "target": target,
         "isas": [isa.name for isa in model.isas],
+        **({"archs": list(model.archs)} if model.archs else {}),
         "functions": {
             f.name: {
                 "arguments": [_parameter(p) for p in f.parameters if not p.is_output],
@@ -163,7 +165,7 @@ def record_of(
         },
         "files": {name: _file(folder / name) for name in (*written_files, *libraries)},
     }
-    _replace(folder / f"{model.prefix}.json", (json.dumps(record, indent=1) + "\n").encode())
+    replace(folder / f"{model.prefix}.json", (json.dumps(record, indent=1) + "\n").encode())
     return record
 
 

@@ -73,7 +73,8 @@ def function_of(graph: Any, name: str, specification: Sequence[Any]) -> Function
     _check_fed(name, order, everything)
     _check_used(name, order, [t for t in arguments if t not in found.tensors])
     identifiers = Identifiers(("model", "batch", "feeds", "fetches"))
-    chosen = _names(graph, identifiers, [*zip((n for n, _ in fed), arguments, strict=True), *_outputs(graph, asked, found)])
+    outputs = _outputs(graph, name, asked, found)
+    chosen = _names(graph, identifiers, [*zip((n for n, _ in fed), arguments, strict=True), *outputs])
     return Function(
         name=name,
         order=tuple(order),
@@ -94,12 +95,17 @@ def _named(items: Any) -> list[tuple[str | None, Any]]:
     return [(None, items)]
 
 
-def _outputs(graph: Any, asked: Sequence[tuple[str | None, Any]], found: Fetches) -> list[tuple[str | None, Tensor]]:
-    names: dict[Tensor, str | None] = dict.fromkeys(found.tensors)
+def _outputs(
+    graph: Any, function: str, asked: Sequence[tuple[str | None, Any]], found: Fetches
+) -> list[tuple[str | None, Tensor]]:
+    names: dict[Tensor, str | None] = {}
     for name, fetch in asked:
         for tensor in Fetches(graph, fetch).tensors:
-            names[tensor] = names[tensor] or name
-    return [(name, tensor) for tensor, name in names.items()]
+            if tensor in names:
+                advice = "Fetch it once, or tf.identity of it"
+                raise ValueError(f"Function {function!r} returns {tensor.name} twice. {advice}")
+            names[tensor] = name
+    return [(names[tensor], tensor) for tensor in found.tensors]
 
 
 def _names(graph: Any, identifiers: Identifiers, tensors: Sequence[tuple[str | None, Tensor]]) -> list[str]:

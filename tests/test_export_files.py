@@ -171,17 +171,25 @@ def test_files_of_others_are_not_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["main.c"]
 
 
+def test_the_header_names_the_instruction_sets(source: Path) -> None:
+    assert "one of sse2, avx2, avx512. */" in (source / "net.h").read_text()
+
+
 # --- errors ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("prefix", ["", "9net", "a b", "../net", "class", "time", "math", "tg_net", "net/x", "x" * 49])
+NO_PREFIXES = ("", "9net", "a b", "../net", "class", "time", "math", "c", "m", "tg_net", "net/x", "x" * 49)
+
+
+@pytest.mark.parametrize("prefix", NO_PREFIXES)
 def test_a_prefix_that_c_cannot_have_is_refused(prefix: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="prefix"):
         tf.compile(dense(), tmp_path, prefix=prefix, c_only=True)
 
 
 @pytest.mark.parametrize(
-    ("folder", "prefix"), [("my-net.v2", "my_net_v2"), ("2nd", "m2nd"), ("math", "math_model"), ("...", "model")]
+    ("folder", "prefix"),
+    [("my-net.v2", "my_net_v2"), ("2nd", "m2nd"), ("math", "math_model"), ("c", "c_model"), ("...", "model")],
 )
 def test_the_folder_names_the_library(folder: str, prefix: str) -> None:
     assert prefix_of(folder) == prefix

@@ -12,10 +12,11 @@ import pytest
 
 from tests._c_compiler import COMPILER
 from tests._exported import run
-from tfgraph.examples import digits
+from tfgraph.examples import digits, mnist
 
 TOOLS = ("ldd", "readelf", "nm", "strip")
 pytestmark = [
+    pytest.mark.xdist_group("binary"),
     pytest.mark.skipif(COMPILER is None, reason="needs a C compiler in PATH"),
     pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {', '.join(TOOLS)} in PATH"),
 ]
@@ -36,9 +37,13 @@ def test_it_needs_libc_and_libm_only(folder):
     assert "libc" in names
 
 
-def test_it_is_small(folder):
-    run(["strip", "-o", "stripped.so", "libdigits.so"], folder)
-    assert (folder / "stripped.so").stat().st_size < 300_000
+def test_it_is_small(folder, tmp_path):
+    """So is LeNet for images of 28x28."""
+    arguments = ["--epochs", "0", "--output", str(tmp_path / "output"), "--export", str(tmp_path / "mnist")]
+    assert mnist.main(arguments) == 0
+    for library in (folder / "libdigits.so", tmp_path / "mnist" / "libmnist.so"):
+        run(["strip", "-o", "stripped.so", library], tmp_path)
+        assert (tmp_path / "stripped.so").stat().st_size < 300_000
 
 
 def test_its_stack_cannot_be_executed_and_its_tables_cannot_be_written(folder):

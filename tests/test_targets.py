@@ -127,6 +127,7 @@ def x86_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compiled_program("x86_64", folder)
 
 
+@pytest.mark.xdist_group("x86 program")
 def test_the_best_instruction_set_is_chosen(x86_program: Path, tmp_path: Path) -> None:
     """This processor's own, and then the losses are the Session's for that target bit for bit."""
     done = subprocess.run([x86_program], cwd=tmp_path, capture_output=True, text=True)
@@ -136,6 +137,7 @@ def test_the_best_instruction_set_is_chosen(x86_program: Path, tmp_path: Path) -
     assert losses == session_losses(isa)
 
 
+@pytest.mark.xdist_group("x86 program")
 @pytest.mark.parametrize("isa", ["sse2", "avx2"])
 def test_older_processors(isa: str, x86_program: Path, tmp_path: Path) -> None:
     """On an emulated processor with no more than `isa` the library uses that, and the losses are the Session's."""
@@ -150,6 +152,7 @@ def test_older_processors(isa: str, x86_program: Path, tmp_path: Path) -> None:
 # --- targets that only compile --------------------------------------------------------------------------------
 
 
+@pytest.mark.xdist_group("other systems")  # groups come first: zig builds a C library for each
 @pytest.mark.parametrize("platform", ["x86_64", "x86_64-windows", "x86_64-macos", "aarch64-macos"])
 def test_libraries_for_other_systems(platform: str, tmp_path: Path) -> None:
     try:

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("ziglang", reason="needs zig (pip install ziglang)")
 
+pytestmark = pytest.mark.xdist_group("zig alone")  # what zig builds first, it builds once
 ROOT = Path(__file__).parent.parent
 
 

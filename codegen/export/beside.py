@@ -3,51 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..render import render, squeeze
 from .function import Parameter
 from .model import Exported, Model
+from .names import Identifiers
 
+_LOCAL = ("model", "status", "i")  # variables of main.c
 _BATCH = 32  # that the README tells sizes for
+_LINK = {"c": "lib{}.a -lm -pthread", "cuda": "-L. -l{} -Wl,-rpath,."}
 
 
 def texts(
     model: Model, options: Sequence[str], machine: Mapping[str, Sequence[str]], libraries: Sequence[str]
 ) -> dict[str, str]:
     """CMakeLists.txt, main.c and README.md by name, for a compiler with these options (`machine`: by object)."""
-    common = {"prefix": model.prefix, "PREFIX": model.prefix.upper(), "options": options}
+    language = "cuda" if model.archs else "c"
+    common = {
+        "prefix": model.prefix,
+        "PREFIX": model.prefix.upper(),
+        "options": options,
+        "archs": model.archs,
+        "cmake_archs": " ".join(cmake_archs(model.archs)),
+        "link": _LINK[language].format(model.prefix),
+    }
     objects = [
         {"name": one.name, "source": one.source, "macros": one.macros, "options": " ".join(machine[one.name])}
         for one in model.objects
     ]
     return {
-        "CMakeLists.txt": _text("CMakeLists.txt.j2", **common, objects=objects),
-        "main.c": _text("main.c.j2", **common, functions=[_called(f) for f in model.functions]),
+        "CMakeLists.txt": _text(f"{language}/export/CMakeLists.txt.j2", **common, objects=objects),
+        "main.c": _text("c/export/main.c.j2", **common, functions=[_called(f) for f in model.functions]),
         "README.md": _text(
-            "README.md.j2",
+            f"{language}/export/README.md.j2",
             **common,
             isas=[isa.name for isa in model.isas],
             sources=list(model.sources),
             files=_files(model, libraries),
             functions=[_described(f) for f in model.functions],
             variables=_variables(model),
-            arena=f"{_arena(model, _BATCH):,}",
+            arena=f"{'at most ' if model.archs else ''}{_arena(model, _BATCH):,}",
             example=_example(model),
         ),
     }
 
 
+def cmake_archs(archs: Sequence[str]) -> list[str]:
+    """Architectures as CMake calls them: kernels for each, PTX of the last, too."""
+    numbers = [arch.removeprefix("sm_") for arch in archs]
+    return [*(f"{number}-real" for number in numbers[:-1]), *numbers[-1:]]
+
+
 def _text(template: str, **context: Any) -> str:
-    return squeeze(render(f"c/export/{template}", **context)).strip() + "\n"
+    return squeeze(render(template, **context)).strip() + "\n"
 
 
 # --- main.c ---------------------------------------------------------------------------------------------------------------
 
 
 def _called(function: Exported) -> dict[str, Any]:
-    arrays = [p for p in function.parameters if not p.by_value]
-    values = ["model", "BATCH", *(_value(p) if p.by_value else p.name for p in function.parameters)]
+    names = Identifiers(_LOCAL)
+    parameters = [p if p.by_value else replace(p, name=names.unique(p.name)) for p in function.parameters]
+    arrays = [p for p in parameters if not p.by_value]
+    values = ["model", "BATCH", *(_value(p) if p.by_value else p.name for p in parameters)]
     return {
         "name": function.name,
         "arrays": [_array(p) for p in arrays],
@@ -72,7 +92,7 @@ def _value(p: Parameter) -> str:
 
 
 def _files(model: Model, libraries: Sequence[str]) -> list[tuple[str, str]]:
-    isas = ", ".join(isa.name for isa in model.isas)
+    isas = ", ".join(model.archs or [isa.name for isa in model.isas])
     rows = [(f"{model.prefix}.h", "what a program includes")]
     main, *kernels = model.sources
     rows += [(main, "all of the code but the kernels" if kernels else f"all of the code, for {isas}")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .status import CUDA_CODES
+
 _KEYWORDS = frozenset(
     (
         "auto break case char const continue default do double else enum extern float for goto if inline int long "
@@ -48,13 +50,23 @@ _HEADERS = frozenset(
     ).split()
 )
 
+# what is linked with every program would be found under the name of such a library
+_LIBRARIES = frozenset("c m gcc gcc_s dl rt util pthread".split())
+
 # what follows the prefix in the names of every library
 TAKEN = frozenset(
     (
         "create create_in destroy initialize set_threads save load load_weights isa error_string arena_bytes "
-        "instance_bytes failed_check status"
+        "instance_bytes failed_check status device_error"
     ).split()
 )
+
+# after the prefix, what the objects of one library share; alone, the helpers of its kernels
+_SHARED = re.compile(r"kernels_\w+|constant_\d+|minus_zero_\w+|tg_\w*")
+# after the name of a function, the parts of its program
+_PARTS = re.compile(r"run|uses|constants|draws|checks|k\d+_\w*")
+# after the prefix in capitals, macros of the header and the source
+_MACROS = re.compile(r"API|H|SHARED|KERNELS_ONLY|WITH_\w+")
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _LONGEST = 48
@@ -71,7 +83,7 @@ def check_prefix(prefix: str) -> None:
             f"prefix must be a C identifier of at most {_LONGEST} letters, digits and underscores that begins with a "
             f"letter, not {prefix!r}"
         )
-    if _is_reserved(prefix) or prefix.lower() in _HEADERS or prefix.lower() in ("tg", "std"):
+    if _is_reserved(prefix) or prefix.lower() in _HEADERS | _LIBRARIES | {"tg", "std"}:
         raise ValueError(f"prefix {prefix!r} is a name of C, C++ or their library: choose another, such as {prefix}_model")
 
 
@@ -95,6 +107,18 @@ def check_function(name: str) -> None:
         )
     if name in TAKEN:
         raise ValueError(f"functions may not hold the key {name!r}: every exported library has a function of that name")
+    if _SHARED.fullmatch(name):
+        raise ValueError(f"functions may not hold the key {name!r}: parts of exported libraries are called so")
+
+
+def check_together(prefix: str, names: Iterable[str]) -> None:
+    """ValueError if the prefix and a function together make a name that something else in the library has."""
+    names = list(names)
+    codes = {code.name for code in CUDA_CODES}
+    for name in names:
+        is_code = prefix.isupper() and (name in codes or _MACROS.fullmatch(name))
+        if is_code or (prefix in names and _PARTS.fullmatch(name)):
+            raise ValueError(f"something else would be called {prefix}_{name}, too: choose another prefix than {prefix!r}")
 
 
 class Identifiers:
@@ -113,7 +137,7 @@ class Identifiers:
     def unique(self, label: str) -> str:
         """An identifier after a node's name: `dense_1/kernel` -> `dense_1_kernel`."""
         stem = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_").lower()[-_LONGEST:].lstrip("_") or "value"
-        stem = stem if stem[0].isalpha() else f"v{stem}"
+        stem = stem if stem[0].isalpha() and not stem.startswith("tg_") else f"v{stem}"
         name, number = stem, 1
         while name in self._taken or _is_reserved(name):
             number += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from ...errors import InvalidArgumentError
 from ...opdef import Host
 from ...run_errors import at_node
 from ..compile import compile_program
+from ..cuda.compile import compile_cuda_program
+from ..cuda.program import CudaProgram
 from ..ir import Program
 from ..problems import NeedsConstants, NeedsValues, NotCompilable
 from ..signature import prepare
@@ -32,8 +34,15 @@ def compile_all(functions: Sequence[Function], isas: Sequence[Isa]) -> Programs:
     found: dict[str, dict[str, Program]] = {}
     for isa in isas:
         with writing_for(isa.name):
-            found[isa.name] = {function.name: _compile(function) for function in functions}
+            found[isa.name] = {function.name: _compile(function, compile_program, "C") for function in functions}
     return found
+
+
+def compile_cuda(functions: Sequence[Function]) -> Mapping[str, CudaProgram]:
+    """Every function for CUDA, by name. InvalidArgumentError for one that has no CUDA form, with its reason."""
+    for function in functions:
+        _check_operations(function)
+    return {function.name: _compile(function, compile_cuda_program, "CUDA") for function in functions}
 
 
 def _check_operations(function: Function) -> None:
@@ -45,15 +54,15 @@ def _check_operations(function: Function) -> None:
             raise at_node(InvalidArgumentError, op, text)
 
 
-def _compile(function: Function) -> Program:
+def _compile(function: Function, compiler: Callable[..., Any], language: str) -> Any:
     feeds = function.all_feeds
     values = {i: function.given[t] for i, t in enumerate(feeds) if t in function.given}
     dims = [values[i].shape if i in values else feed_dims(t, function.name) for i, t in enumerate(feeds)]
     prepared = prepare(function.order, function.fetches, feeds)
     try:
-        return compile_program(prepared, dims, values, {}, prefix=f"{function.name}_")
+        return compiler(prepared, dims, values, {}, prefix=f"{function.name}_")
     except NeedsConstants as need:
-        raise _refused(function, str(need), "It must not depend on the exact number of samples") from None
+        raise _refused(function, language, str(need), "It must not depend on the exact number of samples") from None
     except NeedsValues as need:
         names = [feeds[i].name for i in need.feeds]
         advice = (
@@ -61,16 +70,17 @@ def _compile(function: Function) -> Program:
             f"functions={{{function.name!r}: (fetches, feeds, {{{names[0].partition(':')[0]}: value}})}}"
         )
         reason = f"the value of {', '.join(names)} is needed to compile it"
-        raise _refused(function, reason, advice, feeds[need.feeds[0]].op) from None
+        raise _refused(function, language, reason, advice, feeds[need.feeds[0]].op) from None
     except NotCompilable as problem:
-        raise _refused(function, str(problem), "Leave it out or compute it in another way") from None
+        raise _refused(function, language, str(problem), "Leave it out or compute it in another way") from None
 
 
-def _refused(function: Function, reason: str, advice: str, op: Any = None) -> Exception:
+def _refused(function: Function, language: str, reason: str, advice: str, op: Any = None) -> Exception:
     """The error of a function that cannot be compiled, at the operation whose name begins the reason."""
     named = {o.name: o for o in function.order}
     op = op or next((named[word] for word in reason.replace(":", " ").split() if word in named), function.order[-1])
-    return at_node(InvalidArgumentError, op, f"Function {function.name!r} cannot be compiled to C: {reason}. {advice}")
+    text = f"Function {function.name!r} cannot be compiled to {language}: {reason}. {advice}"
+    return at_node(InvalidArgumentError, op, text)
 
 
 def fixed_bytes(program: Program) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -12,10 +13,13 @@ class Code:
     name: str
     text: str
 
-    def in_c(self, prefix: str) -> dict[str, object]:
-        """The enumerator for a library."""
-        number = CODES.index(self)
-        return {"name": f"{prefix}_{self.name}", "number": number, "text": self.text, "comment": f"/* {self.text} */"}
+
+def in_c(codes: Sequence[Code], prefix: str) -> list[dict[str, object]]:
+    """The enumerators for a library, in order."""
+    return [
+        {"name": f"{prefix}_{code.name}", "number": number, "text": code.text, "comment": f"/* {code.text} */"}
+        for number, code in enumerate(codes)
+    ]
 
 
 CODES = (
@@ -34,3 +38,15 @@ CODES = (
     Code("DAMAGED_FILE", "the file is damaged, cut off, or no checkpoint"),
     Code("FOREIGN_FILE", "the file is not of this model: a tensor is missing, or of another type or shape"),
 )
+
+_ON_A_DEVICE = {
+    "OUT_OF_MEMORY": "there is not enough memory on the device or the host",
+    "BAD_ALIGNMENT": "the memory for an instance is not the device's, or does not begin at a multiple of 256 bytes",
+}
+
+CUDA_CODES = (
+    *(Code(code.name, _ON_A_DEVICE.get(code.name, code.text)) for code in CODES),
+    Code("NO_DEVICE", "there is no GPU that this library has code for, or no driver for it; device_error tells more"),
+    Code("DEVICE_FAILED", "the GPU or its driver failed; device_error tells how"),
+)
+"""Those of a library for CUDA: C's, with the same numbers, and its own."""

@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--export", type=Path, metavar="DIR", help="write the net, as trained by then, as a C library into this folder; "
         "--epochs 0 --export DIR: untrained")  # fmt: skip
-    add("--target", metavar="NAME", help="the platform that the library is for, wasm32 for example; default: this one")
+    add("--target", metavar="NAME", help="the platform that the library is for, such as wasm32 or cuda; default: this one")
 
 
 def export(functions: Functions, prefix: str, session: Any, options: argparse.Namespace, *, programs: bool = False) -> None:
