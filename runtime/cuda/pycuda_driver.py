@@ -5,6 +5,7 @@ PyCUDA's errors become TensorFlow's: out of memory is ResourceExhaustedError, an
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,21 @@ import numpy as np
 import pycuda.driver as cuda  # type: ignore[import-not-found]
 
 from ...errors import InternalError, ResourceExhaustedError, UnavailableError
-from .capture import CapturedGraph
+from .capture import OUT_OF_MEMORY, CallFailed, Executable, abandon_capture, begin_capture, end_capture
+from .contexts import Device, Owned, Used, current_device, this_thread
 from .driver import DeviceInfo, Grid
 from .images import cubin
+
+FORKED = (
+    "This process was forked from one that had used the GPU, and CUDA does not work in it. Start it with "
+    "multiprocessing.get_context('spawn'), or fork before the first session."
+)
+FAULTED = (
+    "A kernel has faulted on the GPU ({}), and CUDA does nothing more in this process: end it. "
+    "TFGRAPH_CUDA=shim TFGRAPH_SHIM_CHECK=1 runs the same kernels on the CPU and says which one faults and where."
+)
+SHARED_UNASKED = 48 << 10  # bytes of dynamic shared memory that a kernel may have without asking for more
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the stream and the default one do not wait for each other
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -30,60 +43,84 @@ def _told(function: _F) -> _F:
     def call(*arguments: Any, **named: Any) -> Any:
         try:
             return function(*arguments, **named)
-        except cuda.MemoryError as reason:
-            text = f"The GPU is out of memory ({reason}). Feed smaller batches, or close what else uses the GPU."
-            raise ResourceExhaustedError(None, None, text) from reason
-        except cuda.Error as reason:
-            text = (
-                f"CUDA failed: {reason}. A kernel that faulted leaves the device unusable until the process ends; "
-                "TFGRAPH_CUDA=shim TFGRAPH_SHIM_CHECK=1 runs the same kernels on the CPU and says which one and where."
-            )
-            raise InternalError(None, None, text) from reason
+        except (cuda.Error, CallFailed) as reason:
+            raise _as_ours(reason) from reason
 
     return call  # type: ignore[return-value]
 
 
-class PycudaMemory:
+def _as_ours(reason: Exception) -> Exception:
+    if isinstance(reason, cuda.MemoryError) or getattr(reason, "status", 0) == OUT_OF_MEMORY:
+        text = f"The GPU is out of memory ({reason}). Feed smaller batches, or close what else uses the GPU."
+        return ResourceExhaustedError(None, None, text)
+    if this_thread.devices:
+        try:
+            cuda.mem_get_info()  # fails after a fault, as everything does, but not because a stream is captured
+        except cuda.Error:
+            this_thread.devices[-1].fault = str(reason)
+            return InternalError(None, None, FAULTED.format(reason))
+    return InternalError(None, None, f"CUDA failed: {reason}")
+
+
+class PycudaMemory(Owned):
     """Memory of the device."""
 
     def __init__(self, bytes: int) -> None:
+        super().__init__(cuda.mem_alloc(max(bytes, 1)))
         self.bytes = bytes
-        self._allocation = cuda.mem_alloc(max(bytes, 1))
-        self.address = int(self._allocation)
-
-    def free(self) -> None:
-        self._allocation.free()
+        self.address = int(self.handle)
 
 
-class PycudaPinned:
+class PycudaPinned(Owned):
     """Memory of the host that the device copies from and to by itself, as bytes in `array`."""
 
     def __init__(self, bytes: int) -> None:
+        super().__init__(cuda.pagelocked_empty(max(bytes, 1), np.uint8))
         self.bytes = bytes
-        self.array = cuda.pagelocked_empty(max(bytes, 1), np.uint8)
-        self.address = int(self.array.ctypes.data)
+        self.address = int(self.handle.ctypes.data)
 
-    def free(self) -> None:
-        self.array = np.zeros(0, np.uint8)
+    @property
+    def array(self) -> np.ndarray:
+        array: np.ndarray = self.handle
+        return array
 
 
-class PycudaModule:
+class PycudaModule(Owned):
     """A loaded cubin."""
 
     def __init__(self, image: Path) -> None:
-        self._module = cuda.module_from_buffer(image.read_bytes())
+        super().__init__(cuda.module_from_buffer(image.read_bytes()))
 
     @_told
-    def function(self, name: str) -> Any:
-        return self._module.get_function(name)
+    def function(self, name: str) -> PycudaFunction:
+        return PycudaFunction(self, name)
 
 
-class PycudaStream:
+class PycudaFunction(Owned):
+    """One kernel of a module."""
+
+    def __init__(self, module: PycudaModule, name: str) -> None:
+        super().__init__(module.handle.get_function(name))
+        self._parameter_bytes = -1
+        self._shared = SHARED_UNASKED
+
+    def prepare(self, parameter_bytes: int, shared: int) -> None:
+        """Let launches have one parameter, a struct of that size, and so much dynamic shared memory."""
+        if parameter_bytes != self._parameter_bytes:
+            self.handle.prepare([f"{parameter_bytes}s"])
+            self._parameter_bytes = parameter_bytes
+        if shared > self._shared:
+            self.handle.set_attribute(cuda.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
+            self._shared = shared
+
+
+class PycudaStream(Owned):
     """A stream that does not wait for the default one."""
 
     def __init__(self) -> None:
-        self.handle = cuda.Stream()
+        super().__init__(cuda.Stream(_NON_BLOCKING))
 
+    @_told
     def wait(self, event: PycudaEvent) -> None:
         """What is put here later is done after the event."""
         self.handle.wait_for_event(event.handle)
@@ -93,12 +130,13 @@ class PycudaStream:
         self.handle.synchronize()
 
 
-class PycudaEvent:
+class PycudaEvent(Owned):
     """A place in a stream."""
 
     def __init__(self) -> None:
-        self.handle = cuda.Event()
+        super().__init__(cuda.Event())
 
+    @_told
     def record(self, stream: PycudaStream) -> None:
         self.handle.record(stream.handle)
 
@@ -106,42 +144,53 @@ class PycudaEvent:
     def synchronise(self) -> None:
         self.handle.synchronize()
 
+    @_told
     def milliseconds_since(self, earlier: PycudaEvent) -> float:
         """The time between two events that have been reached."""
         return float(self.handle.time_since(earlier.handle))
 
 
+class PycudaGraph(Owned):
+    """What a stream was given while it was captured, launched as one."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    @_told
+    def launch(self, stream: PycudaStream) -> None:
+        executable: Executable = self.handle
+        executable.launch(stream.handle.handle)
+
+
 class PycudaDriver:
-    """The CUDA driver API; see driver.Driver. Calls mean the device that their thread `use`s."""
+    """The CUDA driver API; see driver.Driver."""
 
     name = "pycuda"
 
     def __init__(self) -> None:
         cuda.init()
-        if cuda.Device.count() == 0:
+        self._devices = [_info(number) for number in range(cuda.Device.count())]
+        if not self._devices:
             raise UnavailableError(None, None, "there is no device")
-        self._contexts: dict[int, Any] = {}
-        self._current = threading.local()
+        self._process = os.getpid()
+        self._used: dict[int, Device] = {}
+        self._lock = threading.Lock()
 
     def devices(self) -> list[DeviceInfo]:
-        found = []
-        for number in range(cuda.Device.count()):
-            device = cuda.Device(number)
-            count = device.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT)
-            found.append(DeviceInfo(device.name(), device.total_memory(), device.compute_capability(), count))
-        return found
+        return list(self._devices)
 
     @_told
-    def use(self, number: int) -> None:
-        """Make a device the one that this thread's later calls mean."""
-        if getattr(self._current, "number", None) == number:
-            return
-        if number not in self._contexts:
-            self._contexts[number] = cuda.Device(number).retain_primary_context()
-        if getattr(self._current, "number", None) is not None:
-            cuda.Context.pop()
-        self._contexts[number].push()
-        self._current.number = number
+    def use(self, number: int) -> Used:
+        """InternalError: the process is a fork, or a kernel has faulted on the device."""
+        if os.getpid() != self._process:
+            raise InternalError(None, None, FORKED)
+        with self._lock:
+            device = self._used.get(number)
+            if device is None:
+                device = self._used[number] = Device(number)
+        if device.fault:
+            raise InternalError(None, None, FAULTED.format(device.fault))
+        return device.used()
 
     @_told
     def allocate(self, bytes: int) -> PycudaMemory:
@@ -154,21 +203,24 @@ class PycudaDriver:
     @_told
     def copy_in(self, address: int, array: np.ndarray, stream: PycudaStream | None = None) -> None:
         if stream is None:
-            cuda.memcpy_htod(address, array)
+            with _alone():
+                cuda.memcpy_htod(address, array)
         else:
             cuda.memcpy_htod_async(address, array, stream.handle)
 
     @_told
     def copy_out(self, array: np.ndarray, address: int, stream: PycudaStream | None = None) -> None:
         if stream is None:
-            cuda.memcpy_dtoh(array, address)
+            with _alone():
+                cuda.memcpy_dtoh(array, address)
         else:
             cuda.memcpy_dtoh_async(array, address, stream.handle)
 
     @_told
     def copy(self, to: int, source: int, bytes: int, stream: PycudaStream | None = None) -> None:
         if stream is None:
-            cuda.memcpy_dtod(to, source, bytes)
+            with _alone():
+                cuda.memcpy_dtod(to, source, bytes)
         else:
             cuda.memcpy_dtod_async(to, source, bytes, stream.handle)
 
@@ -183,7 +235,7 @@ class PycudaDriver:
     @_told
     def launch(
         self,
-        function: Any,
+        function: PycudaFunction,
         grid: Grid | int,
         block: Grid | int,
         shared: int,
@@ -192,33 +244,57 @@ class PycudaDriver:
     ) -> None:
         blocks = (grid, 1, 1) if isinstance(grid, int) else grid
         threads = (block, 1, 1) if isinstance(block, int) else block
-        taken = f"{len(parameters)}s"  # one parameter, the struct itself, as its bytes
-        if getattr(function, "arg_format", None) != taken:
-            function.prepare([taken])
+        function.prepare(len(parameters), shared)
         if stream is None:
-            function.prepared_call(blocks, threads, parameters, shared_size=shared)
+            with _alone():
+                function.handle.prepared_call(blocks, threads, parameters, shared_size=shared)
         else:
-            function.prepared_async_call(blocks, threads, stream.handle, parameters, shared_size=shared)
+            function.handle.prepared_async_call(blocks, threads, stream.handle, parameters, shared_size=shared)
 
+    @_told
     def stream(self) -> PycudaStream:
         return PycudaStream()
 
+    @_told
     def event(self) -> PycudaEvent:
         return PycudaEvent()
 
     @_told
     def synchronise(self, stream: PycudaStream | None = None) -> None:
         if stream is None:
-            cuda.Context.synchronize()
+            with _alone():
+                pass
         else:
-            stream.synchronise()
+            stream.handle.synchronize()
 
     @contextmanager
-    def capture(self, stream: PycudaStream) -> Iterator[Any]:
+    def capture(self, stream: PycudaStream) -> Iterator[PycudaGraph]:
         """While this lasts, launches in the stream are not done but kept for the graph."""
-        graph = CapturedGraph()
-        graph.begin(stream.handle.handle)
-        try:
-            yield graph
-        finally:
-            graph.end(stream.handle.handle)
+        graph = PycudaGraph()
+        number = stream.handle.handle
+        with graph.device.waited_for:
+            this_thread.captures = True  # first: what is destroyed while a stream is captured spoils the capture
+            try:
+                _told(begin_capture)(number)
+                yield graph
+                graph.handle = _told(end_capture)(number)
+            except BaseException:
+                abandon_capture(number)
+                raise
+            finally:
+                this_thread.captures = False
+
+
+def _info(number: int) -> DeviceInfo:
+    device = cuda.Device(number)
+    count = device.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT)
+    return DeviceInfo(device.name(), device.total_memory(), device.compute_capability(), count)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """The default stream and the others do not wait for each other: what is put there comes after all else and before it."""
+    with current_device().waited_for:
+        cuda.Context.synchronize()
+        yield
+        cuda.Context.synchronize()
