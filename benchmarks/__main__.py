@@ -20,7 +20,7 @@ from . import exports, keras_training, kernels, nets, peaks, scaling
 from .frameworks import FRAMEWORKS
 from .machine import available_cpus, describe
 from .models import NETS
-from .options import Options
+from .options import Options, names_of, rounded
 from .report import report
 
 PARTS = ("nets", "export", "keras", "kernels", "scaling")
@@ -31,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=_names(PARTS), nargs="?", default=PARTS, const=(), help=f"of {','.join(PARTS)}")
-    parser.add_argument("--nets", type=_names(NETS), default=tuple(NETS), help=f"of {','.join(NETS)}")
+    parser.add_argument("--only", type=names_of(PARTS), nargs="?", default=PARTS, const=(), help=f"of {','.join(PARTS)}")
+    parser.add_argument("--nets", type=names_of(NETS), default=tuple(NETS), help=f"of {','.join(NETS)}")
     parser.add_argument(
-        "--frameworks", type=_names(FRAMEWORKS), default=tuple(FRAMEWORKS), help=f"of {','.join(FRAMEWORKS)}"
+        "--frameworks", type=names_of(FRAMEWORKS), default=tuple(FRAMEWORKS), help=f"of {','.join(FRAMEWORKS)}"
     )
     parser.add_argument("--threads", type=int, default=min(2, len(available_cpus())))
     parser.add_argument("--quick", action="store_true", help="few rounds and few cases")
@@ -49,21 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     results = _earlier(given.output / RESULTS)
     if given.only:
         for _ in _measured(given.only, options, results):  # kept part by part: a whole run takes long
-            (given.output / RESULTS).write_text(json.dumps(_rounded(results), indent=1) + "\n")
-    _write(_rounded(results), given.output)
+            (given.output / RESULTS).write_text(json.dumps(rounded(results), indent=1) + "\n")
+    _write(rounded(results), given.output)
     return 0
-
-
-def _names(known: Any) -> Any:
-    """The parser of a list of names separated by commas."""
-
-    def names(text: str) -> tuple[str, ...]:
-        found = tuple(filter(None, text.split(",")))
-        if wrong := [name for name in found if name not in known]:
-            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: not one of {', '.join(known)}")
-        return found
-
-    return names
 
 
 def _earlier(path: Path) -> dict[str, Any]:
@@ -90,15 +78,6 @@ def _measured(parts: tuple[str, ...], options: Options, results: dict[str, Any])
             results[part] = measure[part]()
             results["machines"][part] = machine
             yield part
-
-
-def _rounded(record: Any) -> Any:
-    """The record with eight digits of every figure, which is more than any of them means."""
-    if isinstance(record, dict):
-        return {key: _rounded(value) for key, value in record.items()}
-    if isinstance(record, (list, tuple)):
-        return [_rounded(value) for value in record]
-    return float(f"{record:.8g}") if isinstance(record, float) else record
 
 
 def _write(results: dict[str, Any], folder: Path) -> None:

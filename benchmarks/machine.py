@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 VECTOR_FLAGS = ("avx512f", "avx2", "sse2", "asimd")
-PACKAGES = ("numpy", "tensorflow-cpu", "tensorflow", "torch", "jax", "jaxlib", "optax")
+PACKAGES = ("numpy", "tensorflow-cpu", "tensorflow", "torch", "jax", "jaxlib", "optax", "pycuda", "nvidia-cuda-nvrtc")
 
 
 def describe() -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,24 @@ class Options:
     def kernel_turn(self) -> float:
         """How long one kernel is repeated on one order."""
         return 0.02 if self.quick else 0.06
+
+
+def names_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """The parser of a list of names separated by commas."""
+
+    def names(text: str) -> tuple[str, ...]:
+        found = tuple(filter(None, text.split(",")))
+        if wrong := [name for name in found if name not in known]:
+            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: not one of {', '.join(known)}")
+        return found
+
+    return names
+
+
+def rounded(record: Any) -> Any:
+    """The record with eight digits of every figure, which is more than any of them means."""
+    if isinstance(record, dict):
+        return {key: rounded(value) for key, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [rounded(value) for value in record]
+    return float(f"{record:.8g}") if isinstance(record, float) else record

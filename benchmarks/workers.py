@@ -28,10 +28,12 @@ class WorkerFailed(RuntimeError):
 
 
 class Worker:
-    """A process that runs `python -m benchmarks.<module> <arguments>`; `ready` is what it said first."""
+    """A process that runs `python -m benchmarks.<module> <arguments>`; `ready` is what it said first, `environment` what it
+    was given beside this process's own."""
 
     def __init__(self, module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by close()
+        self.environment = dict(environment or {})
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TFGRAPH_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.{module}", *arguments],
@@ -40,7 +42,7 @@ class Worker:
             stderr=self._errors,
             text=True,
             cwd=ROOT,
-            env={**inherited, **(environment or {})},
+            env={**inherited, **self.environment},
         )
         self.ready = self._answer()
 

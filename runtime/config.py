@@ -1,7 +1,8 @@
 """TensorFlow's configuration messages, as plain objects with the fields that scripts set.
 
-`intra_op_parallelism_threads`, `allow_soft_placement`, `device_count` and a run's `trace_level` have an effect; the other
-fields are accepted so that scripts written for TensorFlow run unchanged.
+`intra_op_parallelism_threads`, `allow_soft_placement`, `log_device_placement`, `device_count`, of `gpu_options`
+`per_process_gpu_memory_fraction`, `allow_growth` and `visible_device_list`, and a run's `trace_level` have an effect; the
+other fields are accepted so that scripts written for TensorFlow run unchanged.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ class Message:
 
 
 class GPUOptions(Message):
-    """How a session uses GPUs."""
+    """How a session uses GPUs; see runtime/cuda/pool.py for memory."""
 
     FIELDS: ClassVar = {
-        "per_process_gpu_memory_fraction": 0.0,
-        "allow_growth": False,
+        "per_process_gpu_memory_fraction": 0.0,  # the most that all sessions may use; 0: all that the device has
+        "allow_growth": False,  # False: that fraction is taken at once
         "allocator_type": "",
         "deferred_deletion_bytes": 0,
-        "visible_device_list": "",
+        "visible_device_list": "",  # "1,0": which of the driver's are /gpu:0, /gpu:1
         "polling_active_delay_usecs": 0,
         "polling_inactive_delay_msecs": 0,
         "force_gpu_compatible": False,

@@ -59,7 +59,7 @@ def _advice(op: Operation) -> str:
 
 def gpu_of(order: Iterable[Operation], config: Any) -> int | None:
     """Which of the GPUs of a session a step runs on: the first one that an operation is placed on, or /gpu:0 if no operation
-    is placed anywhere. None: the CPU."""
+    is placed anywhere. None: the CPU. Soft placement takes /gpu:0 for one that is not there, as TensorFlow does."""
     placed = [op.device for op in order if op.device and "device" in parse_device(op.device)]
     wanted = next((name for name in placed if is_gpu(name)), None)
     if wanted is None and placed:
@@ -67,17 +67,30 @@ def gpu_of(order: Iterable[Operation], config: Any) -> int | None:
     count = len(devices(config))
     number = parse_device(wanted or "/gpu:0")["device"].partition(":")[2]
     index = int(number) if number.isdigit() else 0
-    return index if index < count else None
+    if index < count:
+        return index
+    return 0 if count and getattr(config, "allow_soft_placement", False) else None
 
 
-def log_placement(order: Iterable[Operation], config: Any) -> None:
-    """Tell on the standard error stream where each operation runs, if the configuration asks for it."""
+def log_placement(order: Iterable[Operation], config: Any, moved: bool = False) -> None:
+    """Tell on the standard error stream where each operation runs, if the configuration asks for it. `moved`: it turned out
+    that they run on the CPU."""
     if getattr(config, "log_device_placement", False):
         order = list(order)
-        gpu = gpu_of(order, config)
+        gpu = None if moved else gpu_of(order, config)
         device = "CPU:0" if gpu is None else f"GPU:{gpu}"
         for op in order:
             print(f"{op.name}: ({op.type}): {LOCAL}/device:{device}", file=sys.stderr)
+
+
+def log_devices(config: Any) -> None:
+    """Tell on the standard error stream which device each GPU of a session is, if the configuration asks for it."""
+    if getattr(config, "log_device_placement", False):
+        print("Device mapping:", file=sys.stderr)
+        for i, (number, info) in enumerate(devices(config)):
+            capability = ".".join(map(str, info.capability))
+            text = f"{LOCAL}/device:GPU:{i} -> device: {number}, name: {info.name}, compute capability: {capability}"
+            print(text, file=sys.stderr)
 
 
 def _names_one_of(wanted: dict[str, str], available: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,8 +28,11 @@ from . import explain_text
 from .hybrid import HybridStep, compiled_step
 from .machine import InterpretedStep, Machine, Step, moves_only
 from .peaks import Peaks, peaks
-from .profile import Stopwatch, state_kept
-from .programs import CompiledStep, LoadedProgram
+from .profile import state_kept, watching
+from .programs import CompiledStep
+
+if TYPE_CHECKING:
+    from .cuda.peaks import GpuPeaks
 
 PROFILED_RUNS = 10
 INTERPRETED_MOVES = "a run goes through the interpreter: it only moves values"
@@ -41,7 +44,7 @@ class Profile:
 
     runs: int
     wall_seconds: float
-    peaks: Peaks
+    peaks: Peaks | GpuPeaks
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def explain_step(machine: Machine, step: Step, arrays: Sequence[np.ndarray], ope
     profiled run raises is raised here.
     """
     with machine.lock:
-        compiled, notes = _compiled_part(machine, step)
+        compiled, arrays, notes = _compiled_part(machine, step, arrays)
         if compiled is None:
             return _nothing(step, notes)
         try:
@@ -107,23 +110,25 @@ def explain_step(machine: Machine, step: Step, arrays: Sequence[np.ndarray], ope
         explanation = explain_record(record, n, compiled.prepared, [array.shape for array in arrays], operations, notes)
         if not profile:
             return explanation
-        if compiled.on_device:
-            return replace(explanation, notes=(*explanation.notes, "not profiled, because a run is on a GPU"))
         if isinstance(step, InterpretedStep):
             return replace(explanation, notes=(*explanation.notes, "not profiled, because a run is not compiled"))
         return with_times(explanation, record, *_profiled(machine, compiled, arrays))
 
 
-def _compiled_part(machine: Machine, step: Step) -> tuple[CompiledStep | None, tuple[str, ...]]:
-    """The part of a step that compiled code executes, or would execute."""
+def _compiled_part(
+    machine: Machine, step: Step, arrays: Sequence[np.ndarray]
+) -> tuple[CompiledStep | None, Sequence[np.ndarray], tuple[str, ...]]:
+    """The part of a step that compiled code executes, or would execute, the arrays that it takes, and what to note."""
     notes: tuple[str, ...] = ()
     if isinstance(step, InterpretedStep):
         notes = (INTERPRETED_MOVES if moves_only(step.order) else "a run goes through the interpreter",)
         step = compiled_step(machine, step.order, step.fetches, step.feeds)
     if isinstance(step, HybridStep):
-        names = ", ".join(op.name for op in step.in_python)
-        return step.compiled, (*notes, f"in Python, after the compiled kernels: {names}")
-    return (step, notes) if isinstance(step, CompiledStep) else (None, notes)
+        arrays = step.before(arrays, commit=False)
+        when = (("before", step.first), ("after", step.last))
+        told = [f"in Python, {word} the compiled kernels: {', '.join(op.name for op in ops)}" for word, ops in when if ops]
+        return step.compiled, arrays, (*notes, *told)
+    return (step, arrays, notes) if isinstance(step, CompiledStep) else (None, arrays, notes)
 
 
 def _nothing(step: Any, notes: tuple[str, ...]) -> Explanation:
@@ -154,41 +159,48 @@ def explain_record(
 # --- times ----------------------------------------------------------------------------------------------------------
 
 
-def _profiled(machine: Machine, step: CompiledStep, arrays: Sequence[np.ndarray]) -> tuple[LoadedProgram, Stopwatch]:
-    """Run a step several times under a stopwatch, leaving the session's state as it is."""
+def _profiled(machine: Machine, step: CompiledStep, arrays: Sequence[np.ndarray]) -> tuple[Any, Any]:
+    """Run a step several times under a stopwatch, leaving the session's state as it is. The program and the stopwatch."""
     with state_kept(machine.state):
         step.run(arrays)  # compiles, wakes the threads, fills the caches; raises what a run raises
     loaded = step.loaded(arrays)
-    watch = Stopwatch(loaded.run)
-    loaded.run = watch
-    try:
+    with watching(loaded) as watch:
         for _ in range(PROFILED_RUNS):
             with state_kept(machine.state):
                 step.run(arrays)
-    finally:
-        loaded.run = watch.run
     return loaded, watch
 
 
-def with_times(explanation: Explanation, record: Record, loaded: LoadedProgram, watch: Stopwatch) -> Explanation:
+def with_times(explanation: Explanation, record: Record, loaded: Any, watch: Any) -> Explanation:
     """The explanation with what a stopwatch on the loaded program has measured at its batch size."""
     if loaded.program.source != record.program.source:
         raise InternalError(None, None, "The compiler made another program of the same graph than before")
     times = watch.times[explanation.batch]
     if times.wall == float("inf"):
         return replace(explanation, notes=(*explanation.notes, "not profiled, because no run came to its end"))
-    limits = peaks(loaded.threads)
-    call = watch.call_seconds(loaded.step)
+    limits = watch.limits if loaded.on_device else peaks(loaded.threads)
+    floors = [_floor(kernel, limits) for kernel in explanation.kernels]
+    if loaded.on_device:
+        from .cuda.launch_times import shares
+
+        seconds = shares(loaded.program, times.kernels, floors)
+    else:
+        call = watch.call_seconds(loaded.step)
+        seconds = [taken - call for taken in times.kernels]
     kernels = tuple(
-        replace(kernel, time=_kernel_time(kernel, seconds - call, limits))
-        for kernel, seconds in zip(explanation.kernels, times.kernels, strict=True)
+        replace(kernel, time=_kernel_time(kernel, taken, floor))
+        for kernel, taken, floor in zip(explanation.kernels, seconds, floors, strict=True)
     )
     return replace(explanation, kernels=kernels, profile=Profile(times.runs, times.wall, limits))
 
 
-def _kernel_time(kernel: KernelReport, seconds: float, limits: Peaks) -> KernelTime:
+def _floor(kernel: KernelReport, limits: Peaks | GpuPeaks) -> float:
+    size = as_dtype(kernel.dtype).size if kernel.dtype else 4
+    return limits.floor_seconds(kernel.flops, kernel.bytes, size, kernel.algorithm)
+
+
+def _kernel_time(kernel: KernelReport, seconds: float, floor: float) -> KernelTime:
     seconds = max(seconds, 1e-9)
-    floor = limits.floor_seconds(kernel.flops, kernel.bytes, as_dtype(kernel.dtype).size if kernel.dtype else 4)
     return KernelTime(seconds, kernel.flops / seconds / 1e9, kernel.bytes / seconds / 1e9, floor, floor / seconds)
 
 

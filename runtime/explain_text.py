@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..codegen.explain import KernelReport
-    from .explain import Explanation
+    from .explain import Explanation, Profile
 
 NODES_SHOWN = 12  # of a kernel in the text; `kernels` has all
 RIGHT = frozenset(("#", "FLOP", "bytes", "time", "GFLOP/s", "GB/s", "of floor"))
@@ -114,17 +114,20 @@ def footing(explanation: Explanation) -> list[str]:
     profile, seconds = explanation.profile, explanation.seconds
     if profile is not None and seconds is not None:
         floor = sum(kernel.time.floor_seconds for kernel in explanation.kernels if kernel.time is not None)
-        speeds = profile.peaks.bandwidths
         lines += [
             f"time: {time_text(seconds)} in kernels (least of {profile.runs} runs each), {time_text(profile.wall_seconds)} "
             f"for a whole run; floor {time_text(floor)}",
-            f"floor = max(FLOP / {scaled(profile.peaks.flops_per_second, 'FLOP/s')}, bytes / bandwidth of as many bytes: "
-            f"{byte_text(speeds[0][1])}/s at {byte_text(speeds[0][0])} to {byte_text(speeds[-1][1])}/s at "
-            f"{byte_text(speeds[-1][0])}), {profile.peaks.threads} threads",
-            *(["kernels that are launched together are timed one by one"] if any_together(explanation) else []),
+            profile.peaks.described,
+            *([_how_together_timed(profile)] if any_together(explanation) else []),
             "above 100 %: operands were still in a nearer cache, or Winograd's method needs fewer operations",
         ]
     return lines
+
+
+def _how_together_timed(profile: Profile) -> str:
+    if hasattr(profile.peaks, "threads"):
+        return "kernels that are launched together are timed one by one"
+    return "kernels that are launched together share their launch's time in proportion to their floors"
 
 
 # --- the two forms ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from ..reference import compute
 from ..run_errors import at_node, unfed, uninitialized, uninitialized_fetch
 from ..shapes import Dims
 from ..tensor import Operation, Tensor
-from .memory import State, Transaction
+from .memory import RandomState, State, Transaction
 
 # called with an operation, when it began and ended (time.perf_counter_ns), and its outputs, those that are arrays
 Watch = Callable[[Operation, int, int, list[Any]], None]
@@ -133,6 +133,8 @@ class _Run:
             outputs = self._write(op, inputs)
         elif op.type in SAMPLERS:
             outputs = self._sample(op, inputs)
+        elif op.opdef.effect == "random":
+            outputs = self._choose(op, inputs)
         else:
             outputs = self._compute(op, [self._read(value, op) for value in inputs])
         self._store(op, outputs)
@@ -181,6 +183,18 @@ class _Run:
         bounds = [int(array) for array in arrays[1:]]
         flat = _told_at(op, lambda: sample(op.type, at.seeds, at.counter, size, dtype, *bounds))
         return [flat.reshape(dims)]
+
+    def _choose(self, op: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
+        """A random operation of Python, whose body reserves as many counters as it needs."""
+        arrays = [self._read(value, op) for value in inputs]
+        call = Call(op.opdef, [Array(np.asarray(array)) for array in arrays], op.attrs)
+        self._check_shapes(op, call)
+
+        def draw(count: int) -> RandomState:
+            return self.transaction.draw(op.name, op.attrs["seed"], op.attrs["seed2"], count)
+
+        found = _told_at(op, lambda: op.opdef.body(call, draw, *arrays))
+        return found if isinstance(found, tuple) else [found]
 
     def _write(self, op: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
         """An update: the definition gives the new values of its reference arguments, in order."""

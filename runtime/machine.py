@@ -84,6 +84,12 @@ class Machine:
             self._growths += 1
         return self._growths
 
+    def close(self) -> None:
+        """Give back what the session has on a device. Nothing may run afterwards."""
+        if self.gpu is not None:
+            _, device = self.gpu
+            device.close()
+
     def tell_once(self, text: str) -> None:
         """Log a warning the first time this session meets it."""
         if text not in self._told:

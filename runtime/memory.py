@@ -66,12 +66,17 @@ class State:
             self.elsewhere.bring_back()
         return self.arrays
 
-    @property
-    def version(self) -> int:
-        """Changes whenever some variable's array is a new one. Whoever asks may write to the arrays."""
+    def here(self) -> dict[str, np.ndarray]:
+        """The variables' arrays, which the caller may write to."""
         if self.elsewhere is not None:
             self.elsewhere.bring_back()
             self.elsewhere.forget()
+        return self.arrays
+
+    @property
+    def version(self) -> int:
+        """Changes whenever some variable's array is a new one. Whoever asks may write to the arrays."""
+        self.here()
         return self.array_version
 
     @version.setter

@@ -21,6 +21,7 @@ from ..codegen.source import assemble
 from ..codegen.target import Target, host_target
 from . import cpu
 from .cache import key_of, module_cache
+from .explain_text import byte_text, scaled
 from .memory import aligned_empty
 from .toolchain import processor_identity
 
@@ -51,9 +52,19 @@ class Peaks:
         fitting = [speed for size, speed in self.bandwidths if size <= count]
         return fitting[-1] if fitting else self.bandwidths[0][1]
 
-    def floor_seconds(self, flops: int, moved: int, item_size: int = 4) -> float:
+    def floor_seconds(self, flops: int, moved: int, item_size: int = 4, algorithm: str = "") -> float:
         """No kernel with so many operations and bytes can take less; operations on wider elements take longer."""
         return max(flops * max(item_size, 4) / 4 / self.flops_per_second, moved / self.bytes_per_second(moved))
+
+    @property
+    def described(self) -> str:
+        """A sentence for reports."""
+        (small, fast), (large, slow) = self.bandwidths[0], self.bandwidths[-1]
+        return (
+            f"floor = max(FLOP / {scaled(self.flops_per_second, 'FLOP/s')}, bytes / bandwidth of as many bytes: "
+            f"{byte_text(fast)}/s at {byte_text(small)} to {byte_text(slow)}/s at {byte_text(large)}), "
+            f"{self.threads} threads"
+        )
 
 
 def peaks(threads: int) -> Peaks:

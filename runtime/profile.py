@@ -72,6 +72,25 @@ class Stopwatch:
 
 
 @contextmanager
+def watching(loaded: Any, timed: bool = True) -> Iterator[Any]:
+    """A stopwatch on a loaded program, of a processor (`Stopwatch`) or of a GPU (`cuda.launch_times.LaunchWatch`), which
+    sees the runs inside."""
+    if loaded.on_device:
+        before, loaded.watch = loaded.watch, loaded.new_watch(timed)
+        try:
+            yield loaded.watch
+        finally:
+            loaded.watch = before
+    else:
+        run = loaded.run
+        loaded.run = Stopwatch(run, timed)
+        try:
+            yield loaded.run
+        finally:
+            loaded.run = run
+
+
+@contextmanager
 def state_kept(state: State) -> Iterator[None]:
     """Whatever runs inside, the variables and random counters are afterwards what they were before."""
     values = {name: (array, array.copy()) for name, array in state.variables.items()}
@@ -80,6 +99,7 @@ def state_kept(state: State) -> Iterator[None]:
     try:
         yield
     finally:
+        state.here()  # what a device has is older than what is written now
         for name, (array, value) in values.items():
             array[...] = value
             if state.variables.get(name) is not array:

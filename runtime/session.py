@@ -20,7 +20,7 @@ from ..philox import Seeds
 from ..run_errors import uninitialized
 from ..tensor import Operation, Tensor
 from .config import ConfigProto
-from .devices import DeviceAttributes, check_placement, list_devices, log_placement
+from .devices import DeviceAttributes, check_placement, list_devices, log_devices, log_placement
 from .feeds import Feed, flattened, resolve_feeds
 from .fetches import Fetches, structure_key
 from .machine import Machine, Step
@@ -75,6 +75,7 @@ class BaseSession:
         self._machine = Machine(State(), self._config, self._lock)
         self._plans: dict[Any, _Plan] = {}
         self._steps: dict[Any, Step] = {}
+        log_devices(self._config)
 
     # --- what TensorFlow's sessions have --------------------------------------------------------------------
 
@@ -107,6 +108,7 @@ class BaseSession:
             self._closed = True
             self._plans.clear()
             self._steps.clear()
+            self._machine.close()
             self._machine = Machine(State(), self._config, self._lock)
 
     def run(self, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None) -> Any:

@@ -47,16 +47,20 @@ def run_reported(machine: Machine, options: Any, run_metadata: Any, step: Step, 
     report = message_class("RunMetadata")()
     to_epoch = time.time_ns() - time.perf_counter_ns()
     results, times = run_traced(machine, step, arrays)
-    _fill(report.step_stats.dev_stats.add(), times, to_epoch)
+    for device in dict.fromkeys(["", *(entry.device for entry in times)]):
+        own = [entry for entry in times if entry.device == device]
+        if own or not device:
+            _fill(report.step_stats.dev_stats.add(), device, own, to_epoch)
     if options.output_partition_graphs and times:
         _fill_graph(report.partition_graphs.add(), times)
     run_metadata.ParseFromString(report.SerializeToString())  # it may be a message of TensorFlow's own
     return results
 
 
-def _fill(device: Any, times: Sequence[NodeTime], to_epoch: int) -> None:
-    """A DeviceStepStats. `to_epoch` is what to add to the clock of the trace."""
-    device.device = DEVICE
+def _fill(device: Any, name: str, times: Sequence[NodeTime], to_epoch: int) -> None:
+    """The DeviceStepStats of a GPU of that name, else of the CPU. `to_epoch` is what to add to the clock of the trace."""
+    device.device = name or DEVICE
+    allocator = f"GPU_{name.rpartition(':')[2]}" if name else ALLOCATOR
     for thread in sorted({PYTHON if entry.in_python else KERNELS for entry in times}):
         device.thread_names[thread] = _THREADS[thread]
     for entry in times:
@@ -65,10 +69,10 @@ def _fill(device: Any, times: Sequence[NodeTime], to_epoch: int) -> None:
         _fill_times(stats, entry.begin + to_epoch, entry.end - entry.begin)
         held = sum(output.held_bytes for output in entry.outputs)
         if held:
-            stats.memory.add(allocator_name=ALLOCATOR, total_bytes=held, peak_bytes=held, live_bytes=held)
+            stats.memory.add(allocator_name=allocator, total_bytes=held, peak_bytes=held, live_bytes=held)
         stats.memory_stats.temp_memory_size = entry.scratch_bytes
         for slot, output in enumerate(entry.outputs):
-            _fill_output(stats.output.add(slot=slot), output)
+            _fill_output(stats.output.add(slot=slot), output, allocator)
 
 
 def _fill_times(stats: Any, begin: int, duration: int) -> None:
@@ -79,7 +83,7 @@ def _fill_times(stats: Any, begin: int, duration: int) -> None:
     stats.op_end_rel_micros = stats.all_end_rel_micros = -(-duration // 1000)
 
 
-def _fill_output(message: Any, output: Output) -> None:
+def _fill_output(message: Any, output: Output, allocator: str) -> None:
     description = message.tensor_description
     description.dtype = output.dtype.enum
     description.shape.SetInParent()  # a shape without dimensions is that of a scalar
@@ -88,7 +92,7 @@ def _fill_output(message: Any, output: Output) -> None:
     for size in output.dims or ():
         description.shape.dim.add(size=-1 if size is None else size)
     allocation = description.allocation_description
-    allocation.allocator_name = ALLOCATOR
+    allocation.allocator_name = allocator
     allocation.requested_bytes = allocation.allocated_bytes = output.held_bytes
 
 
@@ -98,8 +102,9 @@ def _fill_graph(message: Any, times: Sequence[NodeTime]) -> None:
     names = list(dict.fromkeys(entry.op.name for entry in times))
     message.CopyFrom(extract_sub_graph(times[0].op.graph.as_graph_def(add_shapes=True), names))
     kernels = {entry.op.name: entry.kernels[0] for entry in times if entry.kernels}
+    devices = {entry.op.name: entry.device for entry in times}
     for node in message.node:
-        node.device = DEVICE
+        node.device = devices.get(node.name) or DEVICE
         if node.name in kernels:
             node.attr[CLUSTER].s = kernels[node.name].encode()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from ..tensor import Operation
 from . import programs
 from .hybrid import HybridStep
 from .machine import Machine, Step
-from .profile import Stopwatch
+from .profile import Stopwatch, watching
 from .programs import CompiledStep, LoadedProgram
 
 IN_PYTHON = "runs in Python"
@@ -56,6 +56,7 @@ class NodeTime:
     outputs: tuple[Output, ...]
     scratch_bytes: int = 0  # working memory of its kernel
     in_python: bool = False
+    device: str = ""  # the name of the GPU that computed it; empty: the CPU
 
 
 def run_traced(machine: Machine, step: Step, arrays: Sequence[np.ndarray]) -> tuple[list[Any], list[NodeTime]]:
@@ -67,15 +68,15 @@ def run_traced(machine: Machine, step: Step, arrays: Sequence[np.ndarray]) -> tu
         machine.watch = lambda *executed: times.append(_interpreted(*executed))
         try:
             if isinstance(compiled, CompiledStep):
-                with _clock_between_kernels(compiled, calls):
+                clock = _clock_between_launches if compiled.on_device else _clock_between_kernels
+                with clock(compiled, calls):
                     results = step.run(arrays)
             else:
                 results = step.run(arrays)
         finally:
             machine.watch = None
         if isinstance(compiled, CompiledStep) and calls:
-            fed = dict(zip(step.feeds, arrays, strict=True))
-            held = [fed[tensor] for tensor in compiled.feeds]
+            held = step.handed if isinstance(step, HybridStep) else arrays
             times = [*_compiled(compiled, held, calls), *times]
     known = {entry.op for entry in times}
     begin = min((entry.begin for entry in times), default=time.perf_counter_ns())
@@ -107,7 +108,7 @@ def _fed(op: Operation, array: np.ndarray, begin: int) -> NodeTime:
 class _Call:
     """One kernel of a program was called, at batch size `n`."""
 
-    loaded: LoadedProgram
+    loaded: Any
     kernel: int
     n: int
     begin: int
@@ -125,7 +126,7 @@ def _clock_between_kernels(step: CompiledStep, calls: list[_Call]) -> Iterator[N
         loaded.run = partial(_run_timed, loaded, run.run if isinstance(run, Stopwatch) else run, calls)
 
     def watcher(owner: CompiledStep, signature: Any, loaded: Any) -> None:
-        if owner is step and isinstance(loaded, LoadedProgram):  # a program of another device is launched as a whole
+        if owner is step:
             take(loaded)
 
     for loaded in step.loaded_programs:
@@ -137,6 +138,41 @@ def _clock_between_kernels(step: CompiledStep, calls: list[_Call]) -> Iterator[N
         programs.watchers.remove(watcher)
         for loaded, run in replaced:
             loaded.run = run
+
+
+@contextmanager
+def _clock_between_launches(step: CompiledStep, calls: list[_Call]) -> Iterator[None]:
+    """Inside, the programs of `step` are launched on their GPU with events between; afterwards `calls` tells when."""
+    watches: list[tuple[Any, Any]] = []
+    with ExitStack() as stack:
+
+        def watcher(owner: CompiledStep, signature: Any, loaded: Any) -> None:
+            if owner is step:
+                watches.append((loaded, stack.enter_context(watching(loaded))))
+
+        for loaded in step.loaded_programs:
+            watcher(step, None, loaded)
+        programs.watchers.append(watcher)
+        try:
+            yield
+        finally:
+            programs.watchers.remove(watcher)
+    for loaded, watch in watches:
+        if watch.last is not None:
+            calls += _kernel_calls(loaded, *watch.last)
+
+
+def _kernel_calls(loaded: Any, n: int, launches: Sequence[tuple[int, int]]) -> list[_Call]:
+    """One call of each kernel. Kernels of one launch take equal parts of its time, one after the other; the launches of one
+    kernel count as one, from the beginning of the first."""
+    begins: dict[int, int] = {}
+    durations: dict[int, int] = {}
+    for members, (begin, end) in zip(loaded.program.launch_kernels, launches, strict=True):
+        part = (end - begin) // len(members)
+        for place, kernel in enumerate(members):
+            begins.setdefault(kernel, begin + place * part)
+            durations[kernel] = durations.get(kernel, 0) + part
+    return [_Call(loaded, kernel, n, begin, begin + durations[kernel]) for kernel, begin in begins.items()]
 
 
 def _run_timed(
@@ -174,7 +210,7 @@ class _Description:
     dims: Mapping[str, tuple[Dims, ...]]  # of the outputs, in N
 
 
-_descriptions: weakref.WeakKeyDictionary[LoadedProgram, _Description] = weakref.WeakKeyDictionary()
+_descriptions: weakref.WeakKeyDictionary[Any, _Description] = weakref.WeakKeyDictionary()
 
 
 def _compiled(step: CompiledStep, arrays: Sequence[np.ndarray], calls: Sequence[_Call]) -> list[NodeTime]:
@@ -197,11 +233,13 @@ def _compiled(step: CompiledStep, arrays: Sequence[np.ndarray], calls: Sequence[
         if part.main in ops:
             outputs = _outputs(ops[part.main], description, n, part.written)
             entry = NodeTime(ops[part.main], (part.name,), f"runs as {part.name}", call.begin, call.end, outputs)
+            entry = replace(entry, device=step.device_name)
             found.append(replace(entry, scratch_bytes=part.scratch.at(n)))
     mains = {entry.op.name for entry in found}
     for name, op in ops.items():
         if name not in mains:
-            found.append(_without_time(op, fused.get(name, []), description, n, calls[0].begin))
+            entry = _without_time(op, fused.get(name, []), description, n, calls[0].begin)
+            found.append(replace(entry, device=step.device_name))
     place = {op: i for i, op in enumerate(ops.values())}
     return sorted(found, key=lambda entry: (entry.begin, place[entry.op]))
 
@@ -248,7 +286,7 @@ def _described(record: Record) -> _Description:
                 written[value.op.label] = written.get(value.op.label, Amount()) + value_bytes(value)
         main = group.anchor if group.anchor is not None else group.nodes[-1]
         members = tuple(dict.fromkeys(node.label for node in group.nodes))
-        parts.append(_Part(kernel.name, main.label, members, written, scratch_bytes(kernel)))
+        parts.append(_Part(kernel.name, main.label, members, written, scratch_bytes(kernel, record.program)))
     dims = {node.label: tuple(value.dims for value in node.outputs) for node in record.specialised.nodes}
     return _Description(tuple(parts), dims)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 import tfgraph as tf
 from tests._cuda import trained
-from tests._cuda_kernels import needs_cxx, needs_nvcc
+from tests._cuda_kernels import needs_cxx, needs_nvcc, ptxas_report
 from tests._nets import NETS
 from tests._programs import prepared
 from tfgraph.codegen.cuda.compile import CudaProgram, compile_cuda_program
@@ -60,11 +59,7 @@ def test_no_races(name: str) -> None:
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("name", ["mlp", "lenet", "optimizers"])
 def test_compiles_without_spills(name: str, arch: str, tmp_path: Path) -> None:
-    (tmp_path / "step.cu").write_text(program_of(name).source)
-    command = ["nvcc", "-cubin", f"-arch={arch}", "-std=c++17", "-Xptxas", "-v", "-diag-suppress", "177", "step.cu"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    said = ptxas_report(program_of(name).source, arch, tmp_path)
     assert "warning" not in said
     spilled = [int(count) for count in re.findall(r"(\d+) bytes spill stores", said)]
     assert spilled

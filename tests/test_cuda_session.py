@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from tests._cuda_kernels import needs_cxx
 from tfgraph.codegen.cuda import compile as cuda_compile
 from tfgraph.codegen.cuda import kinds
 from tfgraph.codegen.cuda.launches import count
+from tfgraph.runtime.cuda import choice
 from tfgraph.runtime.cuda import step as cuda_step
+from tfgraph.runtime.cuda.driver import DeviceInfo
+from tfgraph.runtime.cuda.shim_driver import ShimDriver
 from tfgraph.runtime.cuda.step import CudaStep
 
 pytestmark = needs_cxx
@@ -55,7 +60,7 @@ def test_devices_are_listed_and_may_be_forbidden() -> None:
     def kinds_of(config: Any) -> list[str]:
         return [device.device_type for device in tf.Session(config=config).list_devices()]
 
-    assert kinds_of(tf.ConfigProto()) == ["CPU", "GPU"]
+    assert set(kinds_of(tf.ConfigProto())) == {"CPU", "GPU"}
     forbidding = tf.ConfigProto(device_count={"GPU": 0})
     assert kinds_of(forbidding) == ["CPU"]
     with tf.Session(config=forbidding) as session:
@@ -65,6 +70,7 @@ def test_devices_are_listed_and_may_be_forbidden() -> None:
 
 @pytest.mark.parametrize("device", ["/gpu:0", "/gpu:3"])
 def test_no_such_device(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Soft placement takes another GPU if there is one, else the CPU, as in TensorFlow."""
     x, y = doubled(device)
     if device == "/gpu:0":
         monkeypatch.setenv("TFGRAPH_CUDA", "off")
@@ -72,14 +78,81 @@ def test_no_such_device(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
         session.run(y, {x: [1.0]})
     with tf.Session(config=tf.ConfigProto(allow_soft_placement=True)) as session:
         assert session.run(y, {x: [1.0]}) == [3.0]
-        assert CudaStep not in steps_of(session)
+        assert (CudaStep in steps_of(session)) == (device == "/gpu:3")
+
+
+class TwoDevices(ShimDriver):
+    """A machine with two GPUs, of which the second one is used like the first."""
+
+    def devices(self) -> list[DeviceInfo]:
+        (one,) = super().devices()
+        return [one, replace(one, name="another shim")]
+
+
+@pytest.fixture
+def two_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = TwoDevices()
+    monkeypatch.setattr(choice, "find_driver", lambda: driver)
+    monkeypatch.setattr(cuda_step, "find_driver", lambda: driver)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({}, ["host shim", "another shim"]),
+        ({"gpu_options": tf.GPUOptions(visible_device_list="1")}, ["another shim"]),
+        ({"gpu_options": tf.GPUOptions(visible_device_list="1, 0")}, ["another shim", "host shim"]),
+        ({"device_count": {"GPU": 1}}, ["host shim"]),
+        ({"device_count": {"GPU": 1}, "gpu_options": tf.GPUOptions(visible_device_list="1,0")}, ["another shim"]),
+        ({"device_count": {"GPU": 0}}, []),
+    ],
+)
+def test_visible_devices(options: Any, names: list[str], two_devices: None, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tf.ConfigProto(log_device_placement=True, **options)
+    assert [info.name for _, info in choice.devices(config)] == names
+    x, y = doubled(f"/gpu:{len(names) - 1}" if names else None)
+    with tf.Session(config=config) as session:
+        np.testing.assert_array_equal(session.run(y, {x: [1.0]}), [3.0])
+        assert (CudaStep in steps_of(session)) == bool(names)
+    said = capsys.readouterr().err
+    for i, name in enumerate(names):
+        number = ["host shim", "another shim"].index(name)
+        assert f"device:GPU:{i} -> device: {number}, name: {name}, compute capability: 8.0" in said
+
+
+@pytest.mark.parametrize(
+    ("visible", "message"),
+    [
+        ("2", "'visible_device_list' listed an invalid GPU id '2' but visible device count is 2"),
+        ("0,one", "Could not parse entry in 'visible_device_list': 'one'"),
+        ("1,1", "names GPU 1 twice"),
+    ],
+)
+def test_wrong_visible_devices(visible: str, message: str, two_devices: None) -> None:
+    x, y = doubled()
+    config = tf.ConfigProto(gpu_options=tf.GPUOptions(visible_device_list=visible))
+    with tf.Session(config=config) as session, pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        session.run(y, {x: [1.0]})
 
 
 def test_log_device_placement(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = doubled()
     with tf.Session(config=tf.ConfigProto(log_device_placement=True)) as session:
         session.run(y, {x: [1.0]})
-    assert "mul: (Mul): /job:localhost/replica:0/task:0/device:GPU:0" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("Device mapping:\n")
+    assert "mul: (Mul): /job:localhost/replica:0/task:0/device:GPU:0" in said
+
+
+def test_log_of_a_step_that_moves_to_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delitem(kinds.TABLE, "scan")
+    with tf.device("/gpu:0"):
+        x = tf.placeholder(tf.float32, [None])
+        y = tf.cumsum(x, name="moved")
+    with tf.Session(config=tf.ConfigProto(log_device_placement=True, allow_soft_placement=True)) as session:
+        np.testing.assert_array_equal(session.run(y, {x: [2.0, 3.0]}), [2.0, 5.0])
+    placed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("moved: ")]
+    assert [line.rpartition("device:")[2] for line in placed] == ["GPU:0", "CPU:0"]
 
 
 def test_no_cuda_form(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +248,19 @@ def test_first_value_from_the_gpu() -> None:
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_failed_check_leaves_a_variable_without_a_value() -> None:
+    x = tf.placeholder(tf.int32, [2])
+    with tf.device("/gpu:0"):
+        v = tf.Variable(tf.floordiv(12, x))
+    with tf.Session() as session:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="division by zero"):
+            session.run(v.initializer, {x: [3, 0]})
+        with pytest.raises(tf.errors.FailedPreconditionError):
+            session.run(v)
+        session.run(v.initializer, {x: [3, 4]})
+        np.testing.assert_array_equal(session.run(v), [4, 3])
+
+
 def test_a_failed_check_changes_nothing() -> None:
     x = tf.placeholder(tf.int32, [None])
     v = tf.Variable(np.zeros(3, np.int32))
@@ -192,14 +278,40 @@ def test_a_failed_check_changes_nothing() -> None:
         np.testing.assert_array_equal(session.run(v), [10, 10, 10])
 
 
-def test_out_of_memory() -> None:
-    x, y = doubled()
-    config = tf.ConfigProto(gpu_options=tf.GPUOptions(per_process_gpu_memory_fraction=1e-7))
-    with tf.Session(config=config) as session:
-        session.run(y, {x: [1.0]})
-        with pytest.raises(tf.errors.ResourceExhaustedError, match="OOM when allocating"):
-            session.run(y, {x: np.zeros(1000, np.float32)})
-        assert session.run(y, {x: [2.0]}) == [5.0]
+# --- found again ------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_process_compiles_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Programs and their images are found on the disk, each precision's apart."""
+    monkeypatch.setenv("TFGRAPH_CACHE", str(tmp_path / "cache"))
+    compiled: list[str] = []
+
+    def compiling(*arguments: Any, **named: Any) -> Any:
+        compiled.append(os.environ.get("TFGRAPH_CUDA_PRECISION", ""))
+        return cuda_compile.compile_cuda_program(*arguments, **named)
+
+    monkeypatch.setattr(cuda_step, "compile_cuda_program", compiling)
+    x = tf.placeholder(tf.float32, [None, 4])
+    with tf.device("/gpu:0"):
+        w = tf.Variable(np.full((4, 3), 0.5, np.float32))
+        loss = tf.reduce_sum(tf.nn.dropout(tf.matmul(x, w), 0.5, seed=3))
+        train = tf.train.AdamOptimizer(0.1).minimize(loss)
+
+    def losses() -> list[bytes]:
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            return [session.run([train, loss], {x: np.ones((5, 4), np.float32)})[1].tobytes() for _ in range(3)]
+
+    first = losses()
+    count = len(compiled)
+    assert count > 0
+    images = sorted(path.name for path in tmp_path.rglob("*.so"))
+    assert losses() == first
+    assert len(compiled) == count
+    assert sorted(path.name for path in tmp_path.rglob("*.so")) == images
+    monkeypatch.setenv("TFGRAPH_CUDA_PRECISION", "tf32")
+    losses()
+    assert set(compiled[count:]) == {"tf32"}
 
 
 # --- captured steps ---------------------------------------------------------------------------------------------------

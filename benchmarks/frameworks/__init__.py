@@ -63,3 +63,31 @@ FRAMEWORKS = {
 }
 
 OURS = ("tfgraph", "tfgraph-direct")
+
+# --- on a GPU ---------------------------------------------------------------------------------------------------------
+
+_JAX_GPU = {
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the others need memory, too
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+
+def _torch_gpu(label: str, variant: str, images_only: bool = False) -> Framework:
+    cache = "TORCHINDUCTOR_CACHE_DIR" if "compiled" in variant else ""
+    return Framework(f"PyTorch {label}", "gpu_pytorch", variant, ("torch",), cache=cache, images_only=images_only)
+
+
+GPU_FRAMEWORKS = {
+    "tfgraph": Framework("tfgraph", "gpu_sessions", "resident", ("tfgraph",), cache="TFGRAPH_CACHE"),
+    "tfgraph-fed": Framework("tfgraph, batch fed from the host", "gpu_sessions", "fed", ("tfgraph",), cache="TFGRAPH_CACHE"),
+    "torch": _torch_gpu("eager", "eager"),
+    "torch-nhwc": _torch_gpu("eager, channels_last", "eager+channels_last", images_only=True),
+    "torch-compiled": _torch_gpu("`torch.compile`", "compiled"),
+    "torch-graphed": _torch_gpu("CUDA graph", "graphed"),
+    "torch-compiled-graphed": _torch_gpu("`torch.compile`, CUDA graph", "compiled+graphed"),
+    "jax": Framework("JAX `jit`", "gpu_jax", "jit", ("jax",), _JAX_GPU, cache="JAX_COMPILATION_CACHE_DIR"),
+}
+"""On a GPU every framework has the batch there already, but for `tfgraph-fed`."""
+
+OURS_ON_GPU = ("tfgraph", "tfgraph-fed")

@@ -6,7 +6,6 @@ groups --kinds--> kernels --joined--> launches --templates/cuda/step.cu.j2--> Cu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ...shapes import Undecided
 from ..check import check_plan
 from ..compile import grouped, kernel_name, random_slot, summary, variable_slots
 from ..emitted import Shared
-from ..ir import FetchSlot, Group, Kernel, Plan, Program, Roots
+from ..ir import FetchSlot, Group, Kernel, Parts, Plan, Roots
 from ..kinds import Written
 from ..passes.plan_memory import external_values, plan_memory, tables
 from ..prelude import math_closure
@@ -27,21 +26,12 @@ from ..target import CUDA, writing_for
 from ..trace import Trace
 from .joined import Step, runs_of, step_of
 from .kinds import entry
-from .launches import CudaLaunch
+from .program import CudaProgram
 from .scribe import CudaContext
 from .text import function_text, guarded
 
 MOST_POINTERS = 400  # as parameters of a kernel, of which 4 KB are allowed; more are read from tables in memory
 PRODUCTS = ("product_f32", "product_f64")
-
-
-@dataclass(frozen=True)
-class CudaProgram(Program):
-    """A step for CUDA: what a `Program` tells, and its launches in order."""
-
-    launches: tuple[CudaLaunch, ...] = ()
-    launch_kernels: tuple[tuple[int, ...], ...] = ()  # the kernels that each launch runs
-    in_memory: bool = False  # the tables of pointers are in memory, not among a kernel's parameters
 
 
 def compile_cuda_program(
@@ -83,10 +73,12 @@ def _emit(
     trace.written(written)
     step = step_of(kernels, written, runs, prefix)
     counts = (len(prepared.feeds), len(roots.fetches), len(known.variables), len(known.constants))
-    in_memory = sum(counts) > MOST_POINTERS
     math = frozenset(printer.used)
+    shared: dict[str, Shared] = {item.name: item for w in written for item in w.shared}
+    random = frozenset(name for w in written for name in w.random)
+    parts = Parts(step.sources, (), tuple(shared.values()), random)
     return CudaProgram(
-        source=_source(step, written, plan, math, counts, in_memory, summary(roots, kernels, prepared)),
+        source=_source(step, parts, plan, math, counts, summary(roots, kernels, prepared)),
         feeds=tuple(FetchSlot(t.dtype.base_dtype, tuple(d)) for t, d in zip(prepared.feeds, dims, strict=True)),
         fetches=tuple(FetchSlot(v.dtype.base_dtype, v.dims) for v in roots.fetches),
         variables=variable_slots(known, groups),
@@ -99,9 +91,11 @@ def _emit(
         kernel_count=len(kernels),
         checks=tuple(failures),
         math=math,
+        batch_rest=plan.batch_rest,
         launches=step.launches,
         launch_kernels=step.launch_kernels,
-        in_memory=in_memory,
+        in_memory=sum(counts) > MOST_POINTERS,
+        parts=parts,
     )
 
 
@@ -118,30 +112,31 @@ TABLES = (("feeds", "const void *"), ("fetches", "void *"), ("variables", "void 
 
 
 def _source(
-    step: Step,
-    written: Sequence[Written],
-    plan: Plan,
-    math: frozenset[str],
-    counts: Sequence[int],
-    in_memory: bool,
-    lines: Sequence[str],
+    step: Step, parts: Parts, plan: Plan, math: frozenset[str], counts: Sequence[int], lines: Sequence[str]
 ) -> str:
-    shared: dict[str, Shared] = {item.name: item for w in written for item in w.shared}
-    names = math_closure(math)
-    functions = render("c/math.h.j2", math=[name for name in names if name not in PRODUCTS]) if names else ""
     text = render(
         "cuda/step.cu.j2",
         summary=lines,
         batch_bytes=plan.batch_bytes,
+        batch_rest=plan.batch_rest,
         fixed_bytes=plan.fixed_bytes,
-        tables=[
-            {"name": name, "type": ctype, "size": max(1, size)} for (name, ctype), size in zip(TABLES, counts, strict=True)
-        ],
-        in_memory=in_memory,
-        products=[name for name in names if name in PRODUCTS],
-        math_text=function_text(functions),
-        random=sorted({name for w in written for name in w.random}),
-        shared=list(shared.values()),
+        shared=parts.shared,
         kernels=step.sources,
+        **prelude_context(math, parts.random, counts),
     )
     return squeeze(text)
+
+
+def prelude_context(math: frozenset[str], random: frozenset[str], counts: Sequence[int]) -> dict[str, Any]:
+    """What the prelude's template takes beside the arenas, for kernels that use these functions and tables so long."""
+    names = math_closure(math)
+    functions = render("c/math.h.j2", math=[name for name in names if name not in PRODUCTS]) if names else ""
+    return {
+        "tables": [
+            {"name": name, "type": ctype, "size": max(1, size)} for (name, ctype), size in zip(TABLES, counts, strict=True)
+        ],
+        "in_memory": sum(counts) > MOST_POINTERS,
+        "products": [name for name in names if name in PRODUCTS],
+        "math_text": function_text(functions),
+        "random": sorted(random),
+    }

@@ -10,6 +10,7 @@ import os
 from functools import cache
 from typing import Any
 
+from ...errors import InvalidArgumentError
 from .driver import DeviceInfo, Driver
 
 HOW_TO_INSTALL = (
@@ -48,9 +49,9 @@ def _device_driver() -> tuple[Driver | None, str]:
     """PyCUDA's driver, or None and why."""
     if importlib.util.find_spec("pycuda") is None:
         return None, "PyCUDA is not installed."
-    from .pycuda_driver import PycudaDriver
-
     try:
+        from .pycuda_driver import PycudaDriver
+
         driver = PycudaDriver()
     except Exception as reason:  # whatever PyCUDA finds wrong: no library, no permission, no device
         return None, f"PyCUDA finds no device: {reason}."
@@ -58,16 +59,36 @@ def _device_driver() -> tuple[Driver | None, str]:
 
 
 def devices(config: Any) -> list[tuple[int, DeviceInfo]]:
-    """The GPUs that a session may use, `/gpu:0` first: the driver's number of each, and what it is."""
-    if int(dict(getattr(config, "device_count", None) or {}).get("GPU", 1)) == 0:
+    """The GPUs that a session may use, `/gpu:0` first: the driver's number of each, and what it is.
+
+    `visible_device_list` says which of the driver's there are, in its order, and `device_count` how many at most.
+    InvalidArgumentError for a list that names others.
+    """
+    most = dict(getattr(config, "device_count", None) or {}).get("GPU")
+    if most is not None and int(most) <= 0:
         return []
     driver = find_driver()
     if driver is None:
         return []
     found = list(enumerate(driver.devices()))
-    options = getattr(config, "gpu_options", None)
-    visible = str(getattr(options, "visible_device_list", "") or "")
-    if not visible:
-        return found
-    numbers = [int(text) for text in visible.split(",") if text.strip().isdigit()]
-    return [found[number] for number in numbers if number < len(found)]
+    wanted = str(getattr(getattr(config, "gpu_options", None), "visible_device_list", "") or "")
+    if wanted:
+        found = [found[number] for number in _numbers(wanted, len(found))]
+    return found if most is None else found[: int(most)]
+
+
+def _numbers(wanted: str, count: int) -> list[int]:
+    """The numbers in a `visible_device_list`."""
+    numbers: list[int] = []
+    for text in wanted.split(","):
+        if not text.strip().isdecimal():
+            said = f"Could not parse entry in 'visible_device_list': {text.strip()!r}. visible_device_list = {wanted}"
+            raise InvalidArgumentError(None, None, said)
+        number = int(text)
+        if number >= count:
+            said = f"'visible_device_list' listed an invalid GPU id '{number}' but visible device count is {count}"
+            raise InvalidArgumentError(None, None, said)
+        if number in numbers:
+            raise InvalidArgumentError(None, None, f"'visible_device_list' names GPU {number} twice: {wanted}")
+        numbers.append(number)
+    return numbers

@@ -17,7 +17,8 @@ from ..cache import key_of, module_cache
 
 SUFFIX = ".cubin"
 OPTIONS = ("-std=c++17",)
-QUIET = ("-diag-suppress", "177")  # a function of the prelude that this program does not call
+REPORT = ("-Xptxas", "-v")
+QUIET = ("--diag-suppress=177",)  # a function of the prelude that this program does not call
 SHOWN_LINES = 30  # of a failed compiler's output
 HOW_TO_INSTALL = (
     "Install NVIDIA's CUDA toolkit (nvcc on PATH, or CUDA_HOME set) or `pip install nvidia-cuda-nvrtc`. "
@@ -26,28 +27,41 @@ HOW_TO_INSTALL = (
 
 
 def cubin(source: str, arch: str) -> Path:
-    """The cubin of a CUDA text for an architecture such as sm_90.
+    """The cubin of a CUDA text for an architecture such as sm_90, from the cache if it has been compiled before.
 
     UnavailableError: there is no compiler. InternalError: it does not take the text.
     """
-    nvcc = find_nvcc()
-    library = None if nvcc is not None else find_nvrtc()
-    if nvcc is None and library is None:
-        raise UnavailableError(None, None, f"There is no compiler for CUDA kernels. {HOW_TO_INSTALL}")
-    identity = _identity(nvcc or str(library))
     shelf = module_cache()
-    key = key_of("cubin", source, identity, arch, *OPTIONS)
+    key = key_of("cubin", source, _identity(_compiler()), arch, *OPTIONS)
     entry = shelf.find(key, SUFFIX)
     if entry is not None:
         return entry
     with shelf.build_folder() as folder:
-        built = folder / f"step{SUFFIX}"
-        if nvcc is not None:
-            (folder / "step.cu").write_text(source)
-            _run([nvcc, "-cubin", f"-arch={arch}", *OPTIONS, *QUIET, "-o", built.name, "step.cu"], folder)
-        else:
-            built.write_bytes(_Nvrtc(str(library)).compile(source, arch))
-        return shelf.store(key, built, SUFFIX)
+        return shelf.store(key, built(source, arch, folder)[0], SUFFIX)
+
+
+def built(source: str, arch: str, folder: Path, report: bool = False) -> tuple[Path, str]:
+    """A cubin compiled in `folder`, and what the compiler said; with `report` it tells each kernel's registers and spills.
+    Raises as `cubin`."""
+    compiler = _compiler()
+    product = folder / f"step{SUFFIX}"
+    options = (*OPTIONS, *QUIET, *(REPORT if report else ()))
+    if compiler == find_nvcc():
+        (folder / "step.cu").write_text(source)
+        return product, run_compiler(
+            [compiler, "-cubin", f"-arch={arch}", *options, "-o", product.name, "step.cu"], folder
+        )
+    image, said = _Nvrtc(compiler).compile(source, arch, options)
+    product.write_bytes(image)
+    return product, said
+
+
+def _compiler() -> str:
+    """nvcc, else the library of NVRTC."""
+    found = find_nvcc() or find_nvrtc()
+    if found is None:
+        raise UnavailableError(None, None, f"There is no compiler for CUDA kernels. {HOW_TO_INSTALL}")
+    return found
 
 
 @cache
@@ -84,10 +98,12 @@ def _identity(compiler: str) -> str:
     return f"{path} {status.st_mtime_ns} {status.st_size}"
 
 
-def _run(command: list[str], folder: Path) -> None:
+def run_compiler(command: list[str], folder: Path) -> str:
+    """Run nvcc in a folder; what it said. InternalError if it fails."""
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise InternalError(None, None, _failure(" ".join(command), done.stdout + done.stderr))
+    return done.stdout + done.stderr
 
 
 def _failure(command: str, said: str) -> str:
@@ -101,17 +117,18 @@ class _Nvrtc:
     def __init__(self, library: str) -> None:
         self._library = ctypes.CDLL(library)
 
-    def compile(self, source: str, arch: str) -> bytes:
-        """The cubin. InternalError with the compiler's log."""
+    def compile(self, source: str, arch: str, options: tuple[str, ...]) -> tuple[bytes, str]:
+        """The cubin and the compiler's log. InternalError with the log."""
         program = ctypes.c_void_p()
         self._call("nvrtcCreateProgram", ctypes.byref(program), source.encode(), b"step.cu", 0, None, None)
         try:
-            words = [f"--gpu-architecture={arch}", *OPTIONS]
-            options = (ctypes.c_char_p * len(words))(*(word.encode() for word in words))
-            if self._library.nvrtcCompileProgram(program, len(words), options) != 0:
-                log = self._bytes("nvrtcGetProgramLogSize", "nvrtcGetProgramLog", program)
-                raise InternalError(None, None, _failure(f"NVRTC {' '.join(words)}", log.decode(errors="replace")))
-            return self._bytes("nvrtcGetCUBINSize", "nvrtcGetCUBIN", program)
+            words = [f"--gpu-architecture={arch}", *options]
+            given = (ctypes.c_char_p * len(words))(*(word.encode() for word in words))
+            failed = self._library.nvrtcCompileProgram(program, len(words), given) != 0
+            log = self._bytes("nvrtcGetProgramLogSize", "nvrtcGetProgramLog", program).rstrip(b"\0").decode(errors="replace")
+            if failed:
+                raise InternalError(None, None, _failure(f"NVRTC {' '.join(words)}", log))
+            return self._bytes("nvrtcGetCUBINSize", "nvrtcGetCUBIN", program), log
         finally:
             self._call("nvrtcDestroyProgram", ctypes.byref(program))
 

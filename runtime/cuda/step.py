@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...codegen.cuda.compile import CudaProgram, compile_cuda_program
+from ...codegen.cuda.program import CudaProgram
 from ...codegen.problems import NotCompilable
 from ...device import is_gpu
 from ...errors import InternalError, InvalidArgumentError
 from ...run_errors import at_node
 from ...tensor import Operation, Tensor
+from ..devices import LOCAL, log_placement
 from ..machine import Machine, scalars_unpacked
 from ..memory import State
 from ..programs import Binding, CompiledStep
 from .choice import find_driver
 from .gpu import Block, Gpu, Staged
 from .variables import DeviceVariables
+
+if TYPE_CHECKING:
+    from .launch_times import LaunchWatch
 
 MOST_GRAPHS = 16  # captured steps of a program that are kept; the one that was not used for the longest time goes
 NO_FAILURE = 0x7FFFFFFFFFFFFFFF  # TG_NONE of templates/cuda/prelude.cuh.j2
@@ -32,24 +36,27 @@ _MASK_64 = 2**64 - 1
 class CudaLoadedProgram:
     """A program whose kernels are loaded, with its constants, feeds and fetches on the device."""
 
-    def __init__(self, program: CudaProgram, gpu: Gpu) -> None:
+    on_device = True
+
+    def __init__(self, program: CudaProgram, gpu: Gpu, fed: Sequence[str], fetched: Sequence[str]) -> None:
         self.program = program
         self.gpu = gpu
         self.kernel_count = program.kernel_count
         driver = gpu.driver
         self.module = driver.load(driver.image(program.source, gpu.info.arch))
         self.functions = [self.module.function(launch.function) for launch in program.launches]
-        self.feeds = [Staged(gpu) for _ in program.feeds]
-        self.fetches = [Staged(gpu) for _ in program.fetches]
-        self.constants = [Block(gpu) for _ in program.constants]
+        self.watch: LaunchWatch | None = None  # counts or times the runs
+        self.feeds = [Staged(gpu, f"the feed of {name}") for name in fed]
+        self.fetches = [Staged(gpu, f"the fetched {name}") for name in fetched]
+        self.constants = [Block(gpu, "the constants of a step") for _ in program.constants]
         for block, array in zip(self.constants, program.constants, strict=True):
             block.grow(array.nbytes)
             if array.nbytes:
                 driver.copy_in(block.address, np.ascontiguousarray(array), gpu.stream)
         # the number of the failed check, then the seeds and counters: what changes from run to run
-        self.control = Staged(gpu)
+        self.control = Staged(gpu, "the counters of random operations")
         self.control.grow(8 * (1 + _WORDS_PER_RANDOM * len(program.randoms)))
-        self.table = Block(gpu)
+        self.table = Block(gpu, "the addresses of variables")
         self.version = 0  # changes when something that a captured graph knows is elsewhere
         self.variable_addresses: list[int] = []
         self.graphs: OrderedDict[tuple[int, int, int], Any] = OrderedDict()
@@ -66,6 +73,13 @@ class CudaLoadedProgram:
             self.variable_addresses = addresses
             self.version += 1
         return {}
+
+    def new_watch(self, timed: bool) -> LaunchWatch:
+        """A stopwatch for this program."""
+        from .launch_times import LaunchWatch
+
+        with self.gpu.driver.use(self.gpu.number):
+            return LaunchWatch(self.gpu, timed)
 
     def parameters(self, n: int) -> bytes:
         """The `tg_step` that every kernel takes."""
@@ -104,6 +118,7 @@ class CudaStep(CompiledStep):
         device: int,
     ) -> None:
         super().__init__(machine, order, fetches, feeds)
+        self.device_name = f"{LOCAL}/device:GPU:{device}"
         self._gpu, self._variables_there = session_gpu(machine, device)
         self._fetched = fetches
         self._on_cpu: CompiledStep | None = None
@@ -111,24 +126,29 @@ class CudaStep(CompiledStep):
     def run(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         with self._machine.lock:
             if self._on_cpu is None:
-                self._gpu.driver.use(self._gpu.number)
-                binding = self._binding(arrays) if self._compilable else None
-                if binding is not None and not binding.readable:
-                    return self._interpreted.run(arrays)
-                if binding is not None:
-                    return scalars_unpacked(self._call(binding, arrays))
+                with self._gpu.driver.use(self._gpu.number):
+                    binding = self._binding(arrays) if self._compilable else None
+                    if binding is not None and not binding.readable:
+                        return self._interpreted.run(arrays)
+                    if binding is not None:
+                        return scalars_unpacked(self._call(binding, arrays))
                 self._on_cpu = CompiledStep(self._machine, self._order, self._fetched, self.feeds)
             return self._on_cpu.run(arrays)
 
     # --- what differs from a step on the CPU --------------------------------------------------------------------------
 
-    def _version(self) -> int:
-        return self._variables_there.version
+    def _version(self) -> Any:
+        return self._variables_there.version, self._machine.state.array_version
 
     def _load(self, program: Any) -> Any:
-        return CudaLoadedProgram(program, self._gpu)
+        fed, fetched = ([tensor.name for tensor in tensors] for tensors in (self.feeds, self._fetched))
+        return CudaLoadedProgram(program, self._gpu, fed, fetched)
 
-    def _answer(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
+    def _target(self) -> str:
+        precision = os.environ.get("TFGRAPH_CUDA_PRECISION", "").strip() or "float32"
+        return f"cuda {precision} {os.environ.get('TFGRAPH_CONV', '')}"
+
+    def _compile(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
         return compile_cuda_program(self._prepared, dims, values, variable_dims)
 
     def _bind(self, loaded: Any, n: int) -> Binding:
@@ -154,14 +174,12 @@ class CudaStep(CompiledStep):
                 "or set allow_soft_placement=True in tf.ConfigProto, with which the step runs on the CPU.",
             )
         self._machine.tell_once(f"a run goes to the CPU: {reason}")
+        log_placement(self._order, self._machine.config, moved=True)
 
-    def recorded(self, arrays: Sequence[np.ndarray]) -> tuple[Any, int]:
-        """A `codegen.explain.Record` of compiling the program for these feeds once more, and its N."""
+    def record(self, dims: list[Any], values: dict[int, np.ndarray], variable_dims: dict[str, Any]) -> Any:
         from ...codegen.explain import recorded
 
-        if not self._compilable:
-            raise NotCompilable(self._reason)
-        return self._specialised(arrays, partial(recorded, self._prepared, compiler=compile_cuda_program))
+        return recorded(self._prepared, dims, values, variable_dims, compile_cuda_program)
 
     # --- the call -----------------------------------------------------------------------------------------------------
 
@@ -169,7 +187,7 @@ class CudaStep(CompiledStep):
         gpu = self._gpu
         loaded: Any = binding.loaded  # a CudaLoadedProgram
         program: CudaProgram = loaded.program
-        arena = gpu.reserve(program.batch_bytes * binding.n, program.fixed_bytes)
+        arena = gpu.reserve(program.batch_arena_bytes(binding.n), program.fixed_bytes, binding.n)
         self._variables_there.upload(program.variables)
         self._take_feeds(loaded, arrays)
         for staged, (shape, dtype) in zip(loaded.fetches, binding.outputs, strict=True):
@@ -177,6 +195,8 @@ class CudaStep(CompiledStep):
         self._set_control(loaded, binding)
         self._launch(loaded, binding.n, arena)
         outputs = self._results(loaded, binding)
+        if loaded.watch is not None:
+            loaded.watch.read()
         failed = self._failure(loaded) if program.checks else NO_FAILURE
         if failed != NO_FAILURE:
             self._explain_failure(program.checks[failed - 1], arrays)
@@ -207,8 +227,11 @@ class CudaStep(CompiledStep):
         self._gpu.driver.copy_in(loaded.control.block.address, pinned, self._gpu.stream)
 
     def _launch(self, loaded: CudaLoadedProgram, n: int, arena: int) -> None:
-        """All launches: by themselves the first time, then as one captured graph."""
+        """All launches: by themselves the first time, then as one captured graph; by themselves if they are timed."""
         gpu, driver = self._gpu, self._gpu.driver
+        if loaded.watch is not None and loaded.watch.takes(n):
+            loaded.watch.launch(loaded.functions, loaded.program.launches, n, loaded.parameters(n))
+            return
         key = (n, arena, loaded.version)
         if key not in loaded.graphs:
             parameters = loaded.parameters(n)
@@ -248,6 +271,13 @@ class CudaStep(CompiledStep):
 
     def _failure(self, loaded: CudaLoadedProgram) -> int:
         return int(loaded.control.view((1,), np.uint64)[0])
+
+
+def compile_cuda_program(*arguments: Any, **named: Any) -> CudaProgram:
+    """See `codegen.cuda.compile`; imported at the first call, so that a step found on the disk never pays for it."""
+    from ...codegen.cuda.compile import compile_cuda_program
+
+    return compile_cuda_program(*arguments, **named)
 
 
 def session_gpu(machine: Machine, device: int) -> tuple[Gpu, DeviceVariables]:

@@ -18,28 +18,30 @@ class DeviceVariables:
         self._gpu = gpu
         self._state = state
         self._blocks: dict[str, Block] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
         self._current: set[str] = set()  # those whose copy is no older than the array
         self._newer: set[str] = set()  # those whose copy is newer than the array
+        self._first: dict[str, np.ndarray] = {}  # the arrays of those that a step is about to give their first value
         self.version = 0  # changes when a copy is elsewhere, or an array is a new one
 
     # --- for the state ------------------------------------------------------------------------------------------------
 
     def bring_back(self) -> None:
         if self._newer:
-            self._gpu.driver.use(self._gpu.number)
-            names, self._newer = sorted(self._newer), set()
-            for name in names:
-                array = self._state.arrays[name]
-                if array.nbytes:
-                    self._gpu.driver.copy_out(array, self._blocks[name].address, self._gpu.stream)
-            self._gpu.driver.synchronise(self._gpu.stream)
+            driver, stream = self._gpu.driver, self._gpu.stream
+            with driver.use(self._gpu.number):
+                names, self._newer = sorted(self._newer), set()
+                for name in names:
+                    array = self._state.arrays[name]
+                    if array.nbytes:
+                        driver.copy_out(array, self._blocks[name].address, stream)
+                driver.synchronise(stream)
 
     def forget(self, name: str | None = None) -> None:
         if name is None:
             self._current.clear()
         else:
             self._current.discard(name)
+            self._first.pop(name, None)
             self.version += 1
 
     # --- for steps ----------------------------------------------------------------------------------------------------
@@ -53,26 +55,24 @@ class DeviceVariables:
 
     def _address(self, slot: Any) -> int:
         name, dims = slot.op_name, tuple(slot.dims)
-        block = self._blocks.setdefault(name, Block(self._gpu))
+        block = self._blocks.setdefault(name, Block(self._gpu, f"the variable {name}"))
         array = self._state.arrays.get(name)
         if array is None or array.shape != dims:
-            # this program is the first to write it
-            self.bring_back()
+            self.bring_back()  # the copy of what it was is about to be overwritten
             self._current.discard(name)
-            array = self._state.arrays[name] = aligned_empty(dims, slot.dtype.as_numpy_dtype)
-            self._state.array_version += 1
-            self.version += 1
+            array = self._first.get(name)
+            if array is None or array.shape != dims:
+                array = self._first[name] = aligned_empty(dims, slot.dtype.as_numpy_dtype)
         if block.grow(array.nbytes):
             self._current.discard(name)
             self.version += 1
-        self._shapes[name] = dims
         return block.address
 
     def upload(self, slots: Sequence[Any]) -> None:
         """Copy to the device what has changed on the host."""
         for slot in slots:
             name = slot.op_name
-            if name not in self._current:
+            if name not in self._current and name not in self._first:
                 array = self._state.arrays[name]
                 if array.nbytes:
                     self._gpu.driver.copy_in(self._blocks[name].address, np.ascontiguousarray(array), self._gpu.stream)
@@ -80,4 +80,10 @@ class DeviceVariables:
 
     def written(self, slots: Sequence[Any]) -> None:
         """A step has written these variables on the device."""
-        self._newer.update(slot.op_name for slot in slots if slot.written)
+        names = [slot.op_name for slot in slots if slot.written]
+        for name in names:
+            if name in self._first:
+                self._state.arrays[name] = self._first.pop(name)
+                self._state.array_version += 1
+        self._current.update(names)
+        self._newer.update(names)
