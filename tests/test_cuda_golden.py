@@ -37,7 +37,15 @@ def dropout() -> tuple[Any, Any]:
     return [tf.nn.dropout(x, keep_prob=0.5, seed=1, name="dropout")], {x: (7, 64)}
 
 
-PROGRAMS = (cross_entropy, adam_updates, dropout)
+def first_layer() -> tuple[Any, Any]:
+    x = tf.placeholder(tf.float32, [None, 9, 10, 3], name="x")
+    w = tf.Variable(np.ones((3, 3, 3, 8), np.float32), name="w")
+    b = tf.Variable(np.ones(8, np.float32), name="b")
+    y = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, w, [1, 1, 1, 1], "SAME"), b))
+    return [y, *tf.gradients(y, [w, b])], {x: (7, 9, 10, 3)}
+
+
+PROGRAMS = (cross_entropy, adam_updates, dropout, first_layer)
 
 
 def test_every_golden_file_has_a_program() -> None:

@@ -5,6 +5,7 @@ A kernel's rows, columns and depth are those of a product; `operands` say what t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,24 +16,28 @@ from ..c_text import ceil_quotient, plus, quotient, remainder, times
 from ..emitted import PROLOGUE, Epilogue, Scratch, Shared, used_lines
 from ..render import render, squeeze, words_of
 from .launches import CudaLaunch
-from .operands import Operand
+from .operands import ITEM_BYTES, VECTOR, Operand
 from .text import kernel_text
-from .tiles import Choice, Tile
+from .tiles import MOST_STAGES, SHARED_BYTES, Choice, Tile
 
 PRECISIONS = ("float32", "tf32", "bf16")
 TENSOR_DEPTH = {"tf32": 8, "bf16": 16}  # of one product of the tensor cores
 TOTAL_THREADS = 256
 MOST_ACROSS = 65535  # blocks along y
-ITEM_BYTES = {"float": 4, "double": 8, "int32_t": 4, "int64_t": 8}
-TEMPLATES = ("cuda/contraction.cu.j2", "cuda/multiply.cu.j2", "cuda/contraction_total.cu.j2", "cuda/mma.cuh.j2")
+TEMPLATES = tuple(
+    f"cuda/{name}.j2"
+    for name in (
+        "contraction.cu multiply.cu contraction_total.cu mma.cuh copy.cuh thin.cu thin_patch.cu thin_filter.cu thin_total.cu"
+    ).split()
+)
 
 # what the texts that Python makes for these templates declare
 OWN_NAMES = frozenset(
     (
         "a b x w y dy dx dw scratch acc row column rows columns depth begin end step share product first_row first_column "
         "across deep deep_right inside pixel picture top leftmost down over channel in_row in_column tap filter_place lane "
-        "warp_row warp_column thread_row thread_column row_tiles column_tiles total left_matrix right_matrix next_left "
-        "next_right"
+        "warp_row warp_column thread_row thread_column row_tiles column_tiles total left_matrix right_matrix left right "
+        "stage column_total"
     ).split()
 )
 
@@ -69,6 +74,7 @@ class ContractionPlan:
     precision: str = "float32"
     output_rows: Any = 0  # of the whole output
     output_row: str = "r"  # the row of the output that row r of the product is, a C expression
+    sums_columns: bool = False  # of the right operand, which runs across, too: one more row of shares
 
     @property
     def tile(self) -> Tile:
@@ -82,7 +88,27 @@ class ContractionPlan:
 
     @property
     def memory(self) -> int:
-        return max(self.left.kept + self.right.kept, self.sums_pitch)
+        """Elements: the tiles of all stages, and after them the sums."""
+        return max(self.stages * self.step_elements, self.sums_pitch)
+
+    @property
+    def step_elements(self) -> int:
+        return self.left.step_elements + self.right.step_elements
+
+    @property
+    def right_begin(self) -> int:
+        """Where the right operand's tiles begin, behind the left one's."""
+        return self.stages * self.left.step_elements
+
+    @property
+    def ahead(self) -> int:
+        """How much deeper the step is that is fetched during another."""
+        return (self.stages - 1) * self.tile.depth
+
+    @property
+    def stages(self) -> int:
+        """Steps whose tiles are in shared memory or on the way there."""
+        return max(2, min(MOST_STAGES, SHARED_BYTES // (self.step_elements * ITEM_BYTES[self.c_type])))
 
     @property
     def sums_pitch(self) -> int:
@@ -100,10 +126,37 @@ class ContractionPlan:
     def slice_elements(self) -> int:
         return self.slice * self.tile.columns
 
+    # --- shares of the sums
+
+    @property
+    def share_rows(self) -> str:
+        return plus(self.output_rows, 1) if self.sums_columns else plus(self.output_rows)
+
+    @property
+    def shares_of_total(self) -> str:
+        """How many sums there are to add, in the second kernel."""
+        return times(f"({self.share_rows})" if " " in self.share_rows else self.share_rows, "columns")
+
+    @property
+    def column_share(self) -> str:
+        """Where the share of a sum of a column goes."""
+        return plus(self.share, times(self.output_rows, self.columns), "column")
+
+    @property
+    def share(self) -> str:
+        """Where a block's shares begin."""
+        rows = f"({self.share_rows})" if " " in self.share_rows else self.share_rows
+        return times(f"(int64_t)blockIdx.z * {rows}", self.columns)
+
     # --- a thread's share of a step
 
-    row_chunk = property(lambda self: min(4, self.tile.thread_rows))
-    column_chunk = property(lambda self: min(4, self.tile.thread_columns))
+    row_chunk = property(lambda self: _chunk(self.left, self.tile.thread_rows))
+    column_chunk = property(lambda self: _chunk(self.right, self.tile.thread_columns))
+
+    @property
+    def depth_chunk(self) -> int:
+        """Depths that a thread reads at once, of operands whose tiles run deep."""
+        return VECTOR if self.left.runs_deep or self.right.runs_deep else 1
 
     @property
     def row_step(self) -> int:
@@ -115,12 +168,14 @@ class ContractionPlan:
         return self.tile.columns // self.tile.thread_columns
 
     @property
-    def row_jump(self) -> int:
-        return self.row_step * self.row_chunk
+    def sum_row(self) -> str:
+        """The row of the tile of a thread's sums [i]."""
+        return plus("thread_row", _of_chunks("i", self.row_chunk, self.tile.thread_rows, self.row_step))
 
     @property
-    def column_jump(self) -> int:
-        return self.column_step * self.column_chunk
+    def sum_column(self) -> str:
+        """The column of the tile of a thread's sums [][j]."""
+        return plus("thread_column", _of_chunks("j", self.column_chunk, self.tile.thread_columns, self.column_step))
 
     # --- a warp's share, of products by tensor cores
 
@@ -215,9 +270,16 @@ class ContractionPlan:
         return tile + kind + (f", {self.splits} shares" if self.splits > 1 else "")
 
 
-def pitch_rest(precision: str) -> int:
-    """Elements behind each row of a shared tile: lanes of a warp that read or write columns of it find other banks."""
-    return 4 if precision == "float32" else 8
+def _chunk(operand: Operand, size: int) -> int:
+    """How many neighbours across are a thread's; where the tile runs deep, neighbouring threads have them instead."""
+    return 1 if operand.runs_deep else min(VECTOR, size)
+
+
+def _of_chunks(variable: str, chunk: int, size: int, step: int) -> str:
+    """Where the sum with that number lies: in chunks, which are chunk * step apart."""
+    if chunk == size:
+        return variable
+    return plus(times(quotient(variable, chunk), step * chunk), remainder(variable, chunk))
 
 
 def text_of(dim: Any) -> Any:
@@ -248,29 +310,45 @@ def write(
     plan = plans[0]
     place = plus(times("row", plan.columns), "column")
     finish = tuple(map(kernel_text, epilogue.lines + epilogue.stores)) or (f"{result}[{place}] = acc;",)
-    stores = finish
+    finish_beside = tuple(map(kernel_text, epilogue.beside.lines + epilogue.beside.stores)) if epilogue.beside else ()
+    stores, beside = finish, finish_beside
     if plan.splits > 1:
-        plane = times(f"(int64_t)blockIdx.z * {plan.output_rows}", plan.columns)
-        stores = (f"(({plan.c_type} *)scratch)[{plus(plane, place)}] = acc;",)
+        stores = (f"(({plan.c_type} *)scratch)[{plus(plan.share, place)}] = acc;",)
+        beside = (f"(({plan.c_type} *)scratch)[{plan.column_share}] = acc;",)
     texts = [
-        render("cuda/contraction.cu.j2", p=p, comment=comment if i == 0 else "", store_lines=stores)
+        render("cuda/contraction.cu.j2", p=p, comment=comment if i == 0 else "", store_lines=stores, beside_lines=beside)
         for i, p in enumerate(plans)
     ]
     launches = [p.launch for p in plans]
     if plan.splits > 1:
-        texts.append(render("cuda/contraction_total.cu.j2", p=plan, name=name, store_lines=finish, threads=TOTAL_THREADS))
-        blocks = ceil_quotient(times(plan.output_rows, plan.columns), TOTAL_THREADS)
+        texts.append(
+            render(
+                "cuda/contraction_total.cu.j2", p=plan, name=name, store_lines=finish, beside_lines=finish_beside,
+                threads=TOTAL_THREADS,
+            )
+        )  # fmt: skip
+        rows = f"({plan.share_rows})" if " " in plan.share_rows else plan.share_rows
+        blocks = ceil_quotient(times(rows, plan.columns), TOTAL_THREADS)
         launches.append(CudaLaunch(f"{name}_total", (blocks, "1", "1"), TOTAL_THREADS))
     declared = tuple(map(kernel_text, lines))
     source = squeeze("\n".join(with_prologue(text, declared) for text in texts))
-    return CudaEmitted(source, tuple(launches), scratch, tensor_functions(plan.precision), plan.method)
+    functions = copy_functions() + tensor_functions(plan.precision)
+    return CudaEmitted(source, tuple(launches), scratch, functions, plan.method)
+
+
+_IN_GRID = re.compile(r"\b(?:thread|block)Idx\.[xyz]\b|\b(?:grid|block)Dim\.[xyz]\b")
 
 
 def with_prologue(text: str, lines: Sequence[str]) -> str:
     """The text of a kernel with those of the declarations that it needs in the place of its prologue line."""
     before, after = text.split(f"    {PROLOGUE}\n")
-    needed = [f"    {part}\n" for line in used_lines(lines, after) for part in line.split("\n")]
+    needed = [f"    {part}\n" for line in used_lines(lines, _IN_GRID.sub("", after)) for part in line.split("\n")]
     return "".join([before, *needed, after])
+
+
+def copy_functions() -> tuple[Shared, ...]:
+    """The functions by which kernels fill shared memory."""
+    return (Shared("tg_copy", render("cuda/copy.cuh.j2")),)
 
 
 def tensor_functions(precision: str) -> tuple[Shared, ...]:

@@ -12,11 +12,19 @@ from typing import Any
 from ..emitted import Scratch
 from ..index import access_of
 from ..ir import Kernel, Node, Size
-from ..kinds.contractions import DIRECTIONS, conv_spec, matmul_spec, write_contraction
+from ..kinds.contractions import (
+    DIRECTIONS,
+    POSITIONED,
+    conv_spec,
+    fused_pool_spec,
+    matmul_spec,
+    write_contraction,
+)
 from ..kinds.conv2d import OPERANDS
 from ..problems import NotCompilable
 from . import conv2d, matmul
-from .contraction import ITEM_BYTES, PRECISIONS
+from .contraction import PRECISIONS
+from .operands import ITEM_BYTES
 from .scribe import CudaContext
 
 ALIGNMENT = 16  # bytes of the widest load; whole buffers begin at multiples of 64
@@ -63,11 +71,16 @@ def _conv2d(context: CudaContext) -> Any:
     node = _anchor(context.kernel)
     spec = conv_spec(node)
     # the operands in the order of the node's inputs, not of a product
-    operands = ("w", "dy") if spec.direction == "backprop_input" else OPERANDS[spec.direction][:2]
+    operands: tuple[str, ...] = ("w", "dy") if spec.direction == "backprop_input" else OPERANDS[spec.direction][:2]
+    if node.kind.kernel in POSITIONED:
+        operands = (operands[0], "position", "dy")
     aligned = _aligned(node, operands)
+    pool = fused_pool_spec(context.kernel)
     return write_contraction(
         context, node, operands, (OPERANDS[spec.direction][2],),
-        lambda name, lines, epilogue, text: conv2d.emit(spec, name, lines, epilogue, text, wanted_precision(), aligned),
+        lambda name, lines, epilogue, text: conv2d.emit(
+            spec, name, lines, epilogue, text, wanted_precision(), aligned, pool
+        ),
     )  # fmt: skip
 
 
@@ -76,15 +89,15 @@ def _size(scratch: Scratch) -> Size:
 
 
 def _matmul_scratch(kernel: Kernel) -> Size:
-    return _size(matmul.scratch(matmul_spec(_anchor(kernel)), wanted_precision()))
+    return _size(matmul.scratch(matmul_spec(_anchor(kernel)), wanted_precision(), bool(kernel.group.beside)))
 
 
 def _conv2d_scratch(kernel: Kernel) -> Size:
     is_plain = len(kernel.group.nodes) == 1
-    return _size(conv2d.scratch(conv_spec(_anchor(kernel)), wanted_precision(), is_plain))
+    return _size(conv2d.scratch(conv_spec(_anchor(kernel)), wanted_precision(), is_plain, bool(kernel.group.beside)))
 
 
 TABLE: dict[str, Any] = {
     "matmul": (_matmul, _matmul_scratch),
-    **dict.fromkeys(DIRECTIONS, (_conv2d, _conv2d_scratch)),
+    **dict.fromkeys((*DIRECTIONS, *POSITIONED), (_conv2d, _conv2d_scratch)),
 }

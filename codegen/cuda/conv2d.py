@@ -2,33 +2,40 @@
 
 As the C kernels: forward reads `x` and `w` and writes `y`; backprop_input reads `w` and `dy` and writes `dx`;
 backprop_filter reads `x` and `dy` and writes `dw`. The gradient of the input with strides is one kernel per phase of the
-strides: each sums only the taps that reach its pixels.
+strides: each sums only the taps that reach its pixels. Pictures of few channels have kernels of their own: see `thin`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..c_text import plus, quotient, remainder, times
 from ..emitted import PLAIN, Epilogue, Scratch
 from ..kinds.conv2d import OPERANDS, as_matmul
 from ..kinds.conv2d_window import Conv2DSpec
+from ..kinds.pool import PoolSpec
 from ..scalar import C_TYPES
-from . import matmul
-from .contraction import ITEM_BYTES, ContractionPlan, CudaEmitted, pitch_rest, scratch_of, text_of, write
-from .operands import MatrixOperand, Picture, PixelsOperand, Taps, TapsOperand, TurnedFilterOperand
+from . import matmul, thin
+from .contraction import ContractionPlan, CudaEmitted, scratch_of, text_of, write
+from .operands import ITEM_BYTES, MatrixOperand
+from .pictures import Picture, PixelsOperand, Taps, TapsOperand, TurnedFilterOperand
 from .tiles import Choice, choose
 
 ALL = frozenset(("x", "w", "dy"))
 
 
-def scratch(spec: Conv2DSpec, precision: str = "float32", epilogue_is_plain: bool = False) -> Scratch:
-    """The working memory that the kernel needs: the shares of its sums."""
+def scratch(
+    spec: Conv2DSpec, precision: str = "float32", epilogue_is_plain: bool = False, sums_columns: bool = False
+) -> Scratch:
+    """The working memory that the kernel needs: the shares of its sums; `sums_columns`: and of dy's columns."""
     if _is_product(spec, epilogue_is_plain):
-        return matmul.scratch(as_matmul(spec), precision)
-    return _scratch(spec, _choice(spec, _precision(spec, precision)))
+        return matmul.scratch(as_matmul(spec), precision, sums_columns)
+    if thin.suits(spec, precision):
+        return thin.scratch(spec, sums_columns)
+    return _scratch(spec, _choice(spec, _precision(spec, precision)), sums_columns)
 
 
 def emit(
@@ -39,8 +46,9 @@ def emit(
     comment: str = "",
     precision: str = "float32",
     aligned: Collection[str] = ALL,
+    pool: PoolSpec | None = None,
 ) -> CudaEmitted:
-    """The CUDA C++ of one convolution.
+    """The CUDA C++ of one convolution, with a `pool` that it takes (`thin.takes_pool`).
 
     `prologue_lines` declare `N`, the pointers (char *scratch, too) and whatever the epilogue reads. An epilogue's `row` is
     the flat pixel of the output (of dw: the flat tap and input channel), its `column` the channel. `precision` and `aligned`
@@ -49,8 +57,12 @@ def emit(
     if _is_product(spec, epilogue.is_plain):
         product = as_matmul(spec)
         return matmul.emit(product, name, prologue_lines, epilogue, comment, precision, aligned, OPERANDS[spec.direction])
+    if thin.suits(spec, precision):
+        return thin.emit(spec, name, prologue_lines, epilogue, comment, pool)
     plans = _PLANS[spec.direction](spec, name, _precision(spec, precision), aligned)
-    memory = _scratch(spec, plans[0].choice)
+    sums_columns = epilogue.beside is not None
+    plans = [replace(plan, sums_columns=sums_columns) for plan in plans]
+    memory = _scratch(spec, plans[0].choice, sums_columns)
     return write(plans, name, prologue_lines, epilogue, OPERANDS[spec.direction][2], comment, memory)
 
 
@@ -73,9 +85,9 @@ def _output(spec: Conv2DSpec) -> tuple[Any, int]:
     return spec.filter_h * spec.filter_w * spec.in_c, spec.out_c
 
 
-def _scratch(spec: Conv2DSpec, choice: Choice) -> Scratch:
+def _scratch(spec: Conv2DSpec, choice: Choice, sums_columns: bool) -> Scratch:
     rows, columns = _output(spec)
-    return scratch_of(choice.splits, rows * columns, ITEM_BYTES[C_TYPES[spec.dtype]])
+    return scratch_of(choice.splits, (rows + 1 if sums_columns else rows) * columns, ITEM_BYTES[C_TYPES[spec.dtype]])
 
 
 def _choice(spec: Conv2DSpec, precision: str) -> Choice:
@@ -92,35 +104,35 @@ def _choice(spec: Conv2DSpec, precision: str) -> Choice:
 
 
 def _plan_forward(spec: Conv2DSpec, name: str, precision: str, aligned: Collection[str]) -> list[ContractionPlan]:
-    choice, c_type, rest = _choice(spec, precision), C_TYPES[spec.dtype], pitch_rest(precision)
+    choice, c_type = _choice(spec, precision), C_TYPES[spec.dtype]
     rows, columns = _output(spec)
     depth = spec.filter_h * spec.filter_w * spec.in_c
-    left = PixelsOperand("left", "x", c_type, choice.tile, rest, _picture(spec), "x" in aligned)
-    right = MatrixOperand("right", "w", c_type, choice.tile, rest, False, columns, depth, "w" in aligned)
+    left = PixelsOperand("left", "x", c_type, choice.tile, precision, _picture(spec), "x" in aligned)
+    right = MatrixOperand("right", "w", c_type, choice.tile, precision, False, columns, depth, "w" in aligned)
     m = text_of(rows)
     return [ContractionPlan(name, c_type, choice, left, right, m, columns, depth, 1, precision, m)]
 
 
 def _plan_filter(spec: Conv2DSpec, name: str, precision: str, aligned: Collection[str]) -> list[ContractionPlan]:
-    choice, c_type, rest = _choice(spec, precision), C_TYPES[spec.dtype], pitch_rest(precision)
+    choice, c_type = _choice(spec, precision), C_TYPES[spec.dtype]
     rows, columns = _output(spec)
     depth = text_of(spec.images * (spec.out_h * spec.out_w))
-    left = TapsOperand("left", "x", c_type, choice.tile, rest, _picture(spec), "x" in aligned)
-    right = MatrixOperand("right", "dy", c_type, choice.tile, rest, False, columns, depth, "dy" in aligned)
+    left = TapsOperand("left", "x", c_type, choice.tile, precision, _picture(spec), "x" in aligned)
+    right = MatrixOperand("right", "dy", c_type, choice.tile, precision, False, columns, depth, "dy" in aligned)
     return [ContractionPlan(name, c_type, choice, left, right, rows, columns, depth, 1, precision, rows)]
 
 
 def _plan_input(spec: Conv2DSpec, name: str, precision: str, aligned: Collection[str]) -> list[ContractionPlan]:
-    choice, c_type, rest = _choice(spec, precision), C_TYPES[spec.dtype], pitch_rest(precision)
+    choice, c_type = _choice(spec, precision), C_TYPES[spec.dtype]
     phases = list(_phases(spec))
     plans = []
     for number, phase in enumerate(phases):
         own = name if len(phases) == 1 else f"{name}_phase{number}"
         rows = text_of(spec.images * (phase.picture.out_h * phase.picture.out_w))
         depth = phase.taps.count_h * phase.taps.count_w * spec.out_c
-        left = PixelsOperand("left", "dy", c_type, choice.tile, rest, phase.picture, "dy" in aligned)
+        left = PixelsOperand("left", "dy", c_type, choice.tile, precision, phase.picture, "dy" in aligned)
         right = TurnedFilterOperand(
-            "right", "w", c_type, choice.tile, rest, phase.taps, spec.in_c, spec.out_c, "w" in aligned
+            "right", "w", c_type, choice.tile, precision, phase.taps, spec.in_c, spec.out_c, "w" in aligned
         )
         plans.append(
             ContractionPlan(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..emitted import Shared
 from ..kinds import Context, Written
-from ..kinds.contractions import DIRECTIONS
+from ..kinds.contractions import DIRECTIONS, POSITIONED
 from ..kinds.draws import Draws
 from ..kinds.folds import Fold
 from ..kinds.scribe import Scribe
@@ -20,7 +20,7 @@ from .joins import join_function
 from .text import CPP_WORDS, GEOMETRY, Shape, function_text, insert_prologue
 
 DIALECT = "cuda/dialect.j2"
-CONTRACTIONS = frozenset(("matmul", *DIRECTIONS))
+CONTRACTIONS = frozenset(("matmul", *DIRECTIONS, *POSITIONED))
 
 
 class CudaScribe(Scribe):

@@ -16,7 +16,7 @@ from ...shapes import Batch
 MULTIPROCESSORS = 132
 MULTIPLICATIONS = 128  # of one multiprocessor in a cycle; tensor cores: more, which the loads then hide
 LOADED_BYTES = 48  # by one multiprocessor in a cycle, from the second-level cache
-LATENCY = 500  # cycles from a load to the step that uses it
+LATENCY = 500  # cycles from a copy's beginning to its end
 THREADS_TOGETHER = 1024  # on one multiprocessor, with the registers that these kernels take
 STEPS_TO_BEGIN = 4  # steps' worth of time before and after a block's sums
 TOTAL_CYCLES = 3000  # a second kernel, which adds shares
@@ -27,6 +27,7 @@ LEAST_STEPS = 4  # of a share of the depth
 MOST_SPLITS = 64
 MOST_SCRATCH = 64 << 20  # bytes of partial sums, for the nominal batch
 SHARED_BYTES = 48 << 10  # that a kernel may have without asking
+MOST_STAGES = 3  # two steps on the way to shared memory while a third one is multiplied: more than memory's latency
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Tile:
         return self.rows // self.thread_rows * self.threads_across
 
     def shared_bytes(self, item: int) -> int:
-        """Both halves of the tile, with up to 8 elements behind each row."""
-        return 2 * self.depth * (self.rows + self.columns + 16) * item
+        """At most, for two stages."""
+        return 2 * (self.rows + self.columns) * (self.depth + 8) * item
 
     @property
     def reuse(self) -> float:
@@ -57,10 +58,10 @@ class Tile:
         return self.thread_rows * self.thread_columns / (self.thread_rows + self.thread_columns)
 
 
-# ptxas for sm_80, registers of a thread in products and convolutions (in brackets: pictures of 3 channels, whose numbers are
-# loaded one by one): 128 x 128: 136-141 (161), which leaves room for one block on a multiprocessor; 128 x 64 and 64 x 128:
-# 96-103 (122); 64 x 64: 75-77 (86); 128 x 32 and 32 x 128: 105-119 (155); the others 83-103 (137). No spills on sm_80 and
-# sm_90, tf32 and bf16 included. Whether two blocks of 128 x 128 with fewer registers are faster awaits measurement.
+# ptxas for sm_80, registers of a thread in products and convolutions of float32 (in brackets: pictures whose channels no
+# vector divides, which are copied number by number): 128 x 128: 119-168, the gradient of pictures 222; 128 x 64, 64 x 128:
+# 89-128 (138); 64 x 64, 64 x 32, 32 x 64: 70-96 (114); 128 x 32, 32 x 128: 87-128 (164); the others 72-114 (142). tf32 and
+# bf16: 68-128 (158), so that two blocks of 128 x 128 are on a multiprocessor together. No spills on sm_80 and sm_90.
 TILES = (
     Tile(128, 128, 16, 8, 8),
     Tile(128, 64, 16, 8, 4),
@@ -114,8 +115,70 @@ def _time(m: int, n: int, k: int, count: int, choice: Choice) -> float:
     steps = math.ceil(k / choice.splits / tile.depth) + STEPS_TO_BEGIN
     multiplied = tile.rows * tile.columns * tile.depth / MULTIPLICATIONS / min(1.0, tile.reuse / FULL_REUSE)
     loaded = (tile.rows + tile.columns) * tile.depth * 4 / LOADED_BYTES
-    step = max(multiplied, loaded) + loaded / 4  # the issue of loads and of what is kept goes on top
+    step = max(multiplied, loaded) + loaded / 4  # the issue of the copies goes on top
     together = math.ceil(blocks / MULTIPROCESSORS)
     rounds = math.ceil(together * tile.threads / THREADS_TOGETHER)
     total = TOTAL_CYCLES + m * n * count * choice.splits * 8 / LOADED_BYTES / MULTIPROCESSORS if choice.splits > 1 else 0
     return max(rounds * steps * max(LATENCY, step), together * steps * step) + total
+
+
+# --- pictures of few channels: a kernel of its own, whose time is that of memory -----------------------------------
+
+STRIP_THREADS = 256
+STRIP_SIZES = (8, 4)  # pixels side by side whose sums a thread has: vectors of 4 numbers begin at each strip's first
+MOST_SEEN = 48  # numbers of a picture's row that a thread holds for its strip
+MOST_HELD = 104  # numbers that a thread holds in all, of 128 registers
+MOST_STRIP_BYTES = 40 << 10  # of shared memory
+STRIP_BLOCKS = 3  # blocks that are on a multiprocessor together
+STAGING = 16  # cycles in which a block copies one number for each of its threads
+
+
+@dataclass(frozen=True)
+class Strips:
+    """A block's output pixels: `across` x `down` strips of `size` pixels side by side and `rows` rows."""
+
+    size: int
+    rows: int
+    across: int
+    down: int
+
+    @property
+    def width(self) -> int:
+        return self.across * self.size
+
+    @property
+    def height(self) -> int:
+        return self.down * self.rows
+
+
+def choose_strips(spec: Any, lanes: int, rows: int, held: int, staged: Any, kept_bytes: int) -> Strips | None:
+    """The fastest strips for a convolution of few channels (a Conv2DSpec), None if a thread cannot hold what one sees.
+
+    A strip belongs to `lanes` threads, one for each channel of the output, each of which holds `held` numbers beside those
+    of its pixels; `staged` gives the numbers in shared memory for some strips, beside `kept_bytes`.
+    """
+    found = [
+        Strips(size, rows, across, down)
+        for size in STRIP_SIZES
+        if seen_by_strip(spec, size) <= min(MOST_SEEN, MOST_HELD - held - rows * size)
+        for across in sorted({-(-spec.out_w // (size * parts)) for parts in (1, 2, 3, 4, 6, 8, 12, 16)})
+        for down in sorted({-(-spec.out_h // (rows * parts)) for parts in (1, 2, 3, 4, 6, 8, 12, 16, 32)})
+    ]
+    fits = [s for s in found if staged(s) * 4 + kept_bytes <= MOST_STRIP_BYTES]
+    return min(fits, key=lambda s: _strips_time(spec, lanes, s, staged(s) + kept_bytes // 4), default=None)
+
+
+def seen_by_strip(spec: Any, size: int) -> int:
+    """Numbers of a row of the picture that a strip sees, in whole vectors."""
+    pixels = (size - 1) * spec.stride_w + (spec.filter_w - 1) * spec.dilation_w + 1
+    return -(-pixels * spec.in_c // 4) * 4
+
+
+def _strips_time(spec: Any, lanes: int, strips: Strips, staged: int) -> float:
+    """Cycles for a picture, or more where there are too few blocks."""
+    blocks = math.ceil(spec.out_w / strips.width) * math.ceil(spec.out_h / strips.height)
+    rounds = math.ceil(strips.across * strips.down / (STRIP_THREADS // lanes))
+    sums = strips.rows * strips.size * STRIP_THREADS
+    work = rounds * sums * max(spec.filter_h * spec.filter_w * spec.in_c / MULTIPLICATIONS, 4 / LOADED_BYTES)
+    time = blocks * (work + staged / STRIP_THREADS * STAGING + LATENCY / STRIP_BLOCKS)
+    return time * max(1.0, MULTIPROCESSORS * STRIP_BLOCKS / (blocks * NOMINAL_BATCH))

@@ -72,7 +72,11 @@ def writer(spec: Conv2DSpec, target: Target) -> ModuleType:
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target | None = None) -> bool:
     """True if there is a kernel for the convolution with a pooling of its results, or for a gradient of both."""
     target = target or host_target()
-    if spec.is_product or overlaps(pool) or target is CUDA:
+    if target is CUDA:
+        from ..cuda import thin  # which imports this package
+
+        return thin.takes_pool(spec, pool)
+    if spec.is_product or overlaps(pool):
         return False
     if writer(spec, target) in (winograd, winograd_filter):
         return winograd.takes_pool(spec, pool, target)

@@ -46,13 +46,21 @@ def takes_column_sums(node: Node) -> bool:
     if not isinstance(node.kind, Primitive) or node.outputs[0].dtype.name not in ("float32", "float64"):
         return False
     if host_target() is CUDA:
-        return False
+        return _takes_column_sums_on_gpu(node)
     if node.kind.kernel == "matmul":
         return node.type == "MatMul" and matmul.takes_column_sums(matmul_spec(node), host_target())
     if node.kind.kernel.removesuffix("_at") != "conv2d_backprop_filter":
         return False
     spec = conv_spec(node)
     return not spec.is_product or matmul.takes_column_sums(conv2d.as_matmul(spec), host_target())
+
+
+def _takes_column_sums_on_gpu(node: Node) -> bool:
+    """As codegen/cuda sums them: where the gradient runs across the tiles, and the weights do not grow with the batch."""
+    if node.kind.kernel != "matmul":
+        return node.kind.kernel.removesuffix("_at") == "conv2d_backprop_filter"
+    spec = matmul_spec(node)
+    return node.type == "MatMul" and not spec.transpose_b and isinstance(spec.m, int) and isinstance(spec.n, int)
 
 
 def is_max_pool(node: Node) -> bool:

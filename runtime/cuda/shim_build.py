@@ -21,7 +21,7 @@ from ..toolchain import Compiler, compiler_of, find_compiler, processor_identity
 
 FOLDER = Path(__file__).parent / "shim"
 HEADERS = ("abi.h", "shim.h")
-RUNTIME_HEADERS, RUNTIME_SOURCES = ("abi.h", "runtime.h"), ("fibers.c", "order.c", "check.c")
+RUNTIME_HEADERS, RUNTIME_SOURCES = ("abi.h", "runtime.h"), ("fibers.c", "copies.c", "order.c", "check.c")
 
 OPTIONS = (
     "-O2", "-ftree-vectorize", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",

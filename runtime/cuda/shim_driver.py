@@ -14,7 +14,7 @@ import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -205,8 +205,9 @@ class ShimDriver:
     def devices(self) -> list[DeviceInfo]:
         return [DeviceInfo("host shim", MEMORY, CAPABILITY, MULTIPROCESSORS)]
 
-    def use(self, number: int) -> None:
+    def use(self, number: int) -> AbstractContextManager[None]:
         """There is one device."""
+        return nullcontext()
 
     def allocate(self, bytes: int) -> ShimMemory:
         return ShimMemory(bytes)

@@ -16,6 +16,52 @@ static __device__ __forceinline__ float tg_sqrt_f32(float x)
     return sqrtf(x);
 }
 
+/*
+ * Copies from memory to shared memory that go on while their thread works. Those before a tg_copies_end are a group; groups
+ * arrive in order. Their bytes are there for a thread once it has waited, for others after the next barrier. Before compute
+ * capability 8.0 a copy is over when it returns.
+ */
+template <int bytes> struct alignas(bytes) tg_copied {
+    char all[bytes];
+};
+
+/* Copies `bytes`, 4, 8 or 16, to shared memory, both addresses multiples of them; zeros, and nothing is read, if not `inside`. */
+template <int bytes> static __device__ __forceinline__ void tg_copy(void *to, const void *from, bool inside)
+{
+#if defined(TG_SHIM)
+    tg_shim_copy(to, from, bytes, inside);
+#elif __CUDA_ARCH__ >= 800
+    const unsigned place = (unsigned)__cvta_generic_to_shared(to);
+    const int read = inside ? bytes : 0;
+    if (bytes == 16) /* past the first-level cache */
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(place), "l"(from), "r"(read));
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" : : "r"(place), "l"(from), "n"(bytes), "r"(read));
+#else
+    *(tg_copied<bytes> *)to = inside ? *(const tg_copied<bytes> *)from : tg_copied<bytes>{};
+#endif
+}
+
+/* The copies that this thread has begun, and that are in no group, are one. */
+static __device__ __forceinline__ void tg_copies_end()
+{
+#if defined(TG_SHIM)
+    tg_shim_copies_end();
+#elif __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;");
+#endif
+}
+
+/* Waits for this thread's groups but the last `most`. */
+template <int most> static __device__ __forceinline__ void tg_copies_wait()
+{
+#if defined(TG_SHIM)
+    tg_shim_copies_wait(most);
+#elif __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" : : "n"(most) : "memory");
+#endif
+}
+
 /* sum over the 4 threads of a team, in an order that depends on nothing; all of them get the result. */
 static __device__ __forceinline__ float tg_join_sum_float_4(float value)
 {
@@ -40,87 +86,79 @@ extern "C" __global__ void __launch_bounds__(128, 1) k00_matmul_add_relu_square(
     const float *__restrict__ b_1 = (const float *)(s.variables[1]);
     float *__restrict__ square_out = (float *)(s.batch + 0 * N);
     float *__restrict__ relugrad_out = (float *)(s.batch + 64 * N);
-    __shared__ __align__(16) float memory[4608];
-    float (*const left)[132] = (float (*)[132])memory;
-    float (*const right)[12] = (float (*)[12])(memory + 4224);
+    __shared__ __align__(16) float memory[8256];
+    float (*const left)[128][20] = (float (*)[128][20])memory;
+    float (*const right)[16][12] = (float (*)[16][12])(memory + 7680);
     const int thread = threadIdx.x;
     const int rows = N, columns = 4, depth = 3;
     const int first_row = blockIdx.x * 128, first_column = blockIdx.y * 8;
     const int begin = 0, end = depth;
 
-    float next_left[16];
-    float4 next_right[1];
-    const auto fetch = [&](int step) {
+    const auto fetch = [&](int step, int stage) {
         #pragma unroll
         for (int i = 0; i < 16; ++i) {
             const int across = first_row + thread / 16 + i * 8, deep = step + thread % 16;
             const bool inside = across < rows && deep < end;
-            next_left[i] = inside ? a[(int64_t)across * 3 + deep] : float{};
+            tg_copy<4>(&left[stage][thread / 16 + i * 8][thread % 16], inside ? a + (int64_t)across * 3 + deep : a, inside);
         }
         #pragma unroll
         for (int i = 0; i < 1; ++i) {
             const int across = first_column + thread % 2 * 4, deep = step + thread / 2;
-            const bool inside = thread < 32 && across < columns && deep < end;
-            next_right[i] = inside ? *(const float4 *)(b + (int64_t)deep * 4 + across) : float4{};
-        }
-    };
-    const auto keep = [&](int half) {
-        #pragma unroll
-        for (int i = 0; i < 16; ++i) {
-            const int across = thread / 16 + i * 8, deep = thread % 16;
-            left[half * 16 + deep][across] = next_left[i];
-        }
-        #pragma unroll
-        for (int i = 0; i < 1; ++i) {
-            const int across = thread % 2 * 4, deep = thread / 2;
-            if (thread < 32) {
-                *(float4 *)&right[half * 16 + deep][across] = next_right[i];
-            }
+            const bool inside = across < columns && deep < end;
+            if (thread < 32)
+                tg_copy<16>(&right[stage][thread / 2][thread % 2 * 4], inside ? b + (int64_t)deep * 4 + across : b, inside);
         }
     };
 
-    const int thread_row = thread / 4 * 4, thread_column = thread % 4 * 2;
+    const int thread_row = thread / 4, thread_column = thread % 4 * 2;
     float total[4][2] = {};
-    fetch(begin);
-    keep(0);
-    __syncthreads();
-    int half = 0;
-    for (int step = begin; step < end; step += 16, half ^= 1) {
-        const bool has_next = step + 16 < end;
-        if (has_next)
-            fetch(step + 16);
+    for (int i = 0; i < 2; ++i) {
+        if (begin + i * 16 < end)
+            fetch(begin + i * 16, i);
+        tg_copies_end();
+    }
+    int stage = 0;
+    for (int step = begin; step < end; step += 16) {
+        tg_copies_wait<1>();
+        __syncthreads(); // this stage is there for all, and all have done with the one before
+        if (step + 32 < end)
+            fetch(step + 32, stage == 0 ? 2 : stage - 1);
+        tg_copies_end();
         #pragma unroll
-        for (int k = 0; k < 16; ++k) {
-            __align__(16) float a_part[4], b_part[2];
-            #pragma unroll
-            for (int i = 0; i < 4; i += 4)
-                *(float4 *)&a_part[i] = *(const float4 *)&left[half * 16 + k][thread_row + i * 32];
-            #pragma unroll
-            for (int i = 0; i < 2; i += 2)
-                #pragma unroll
-                for (int j = 0; j < 2; ++j)
-                    b_part[i + j] = right[half * 16 + k][thread_column + i * 4 + j];
+        for (int k = 0; k < 16; k += 4) {
+            __align__(16) float a_part[4][4];
             #pragma unroll
             for (int i = 0; i < 4; ++i)
+                *(float4 *)a_part[i] = *(const float4 *)&left[stage][thread_row + i * 32][k];
+            #pragma unroll
+            for (int q = 0; q < 4; ++q) {
+                __align__(16) float b_part[2];
                 #pragma unroll
-                for (int j = 0; j < 2; ++j)
-                    total[i][j] += a_part[i] * b_part[j];
+                for (int i = 0; i < 2; i += 2)
+                    #pragma unroll
+                    for (int j = 0; j < 2; ++j)
+                        b_part[i + j] = right[stage][k + q][thread_column + i * 4 + j];
+                #pragma unroll
+                for (int i = 0; i < 4; ++i)
+                    #pragma unroll
+                    for (int j = 0; j < 2; ++j)
+                        total[i][j] += a_part[i][q] * b_part[j];
+            }
         }
-        if (has_next)
-            keep(half ^ 1);
-        __syncthreads();
+        stage = stage == 2 ? 0 : stage + 1;
     }
+    __syncthreads();
 
     // the sums by rows, 128 at a time, in the memory that the tiles had
     float (*const sums)[12] = (float (*)[12])memory;
     for (int slice = 0; slice < 128; slice += 128) {
         #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const int r = thread_row + i / 4 * 128 + i % 4 - slice;
+            const int r = thread_row + i * 32 - slice;
             if (0 <= r && r < 128) {
                 #pragma unroll
                 for (int j = 0; j < 2; ++j)
-                    sums[r][thread_column + j / 2 * 8 + j % 2] = total[i][j];
+                    sums[r][thread_column + j] = total[i][j];
             }
         }
         __syncthreads();
@@ -167,87 +205,76 @@ extern "C" __global__ void __launch_bounds__(128, 1) k01_matmul_applyadam(const 
     const float beta1_1 = beta1[0];
     const float beta2_1 = beta2[0];
     const float epsilon_1 = epsilon[0];
-    __shared__ __align__(16) float memory[4608];
-    float (*const left)[132] = (float (*)[132])memory;
-    float (*const right)[12] = (float (*)[12])(memory + 4224);
+    __shared__ __align__(16) float memory[6912];
+    float (*const left)[16][132] = (float (*)[16][132])memory;
+    float (*const right)[16][12] = (float (*)[16][12])(memory + 6336);
     const int thread = threadIdx.x;
     const int rows = 3, columns = 4, depth = N;
     const int first_row = blockIdx.x * 128, first_column = blockIdx.y * 8;
     const int begin = 0, end = depth;
 
-    float next_left[16];
-    float4 next_right[1];
-    const auto fetch = [&](int step) {
+    const auto fetch = [&](int step, int stage) {
         #pragma unroll
         for (int i = 0; i < 16; ++i) {
             const int across = first_row + thread % 128, deep = step + thread / 128 + i;
             const bool inside = across < rows && deep < end;
-            next_left[i] = inside ? a[(int64_t)deep * 3 + across] : float{};
+            tg_copy<4>(&left[stage][thread / 128 + i][thread % 128], inside ? a + (int64_t)deep * 3 + across : a, inside);
         }
         #pragma unroll
         for (int i = 0; i < 1; ++i) {
             const int across = first_column + thread % 2 * 4, deep = step + thread / 2;
-            const bool inside = thread < 32 && across < columns && deep < end;
-            next_right[i] = inside ? *(const float4 *)(b + (int64_t)deep * 4 + across) : float4{};
-        }
-    };
-    const auto keep = [&](int half) {
-        #pragma unroll
-        for (int i = 0; i < 16; ++i) {
-            const int across = thread % 128, deep = thread / 128 + i;
-            left[half * 16 + deep][across] = next_left[i];
-        }
-        #pragma unroll
-        for (int i = 0; i < 1; ++i) {
-            const int across = thread % 2 * 4, deep = thread / 2;
-            if (thread < 32) {
-                *(float4 *)&right[half * 16 + deep][across] = next_right[i];
-            }
+            const bool inside = across < columns && deep < end;
+            if (thread < 32)
+                tg_copy<16>(&right[stage][thread / 2][thread % 2 * 4], inside ? b + (int64_t)deep * 4 + across : b, inside);
         }
     };
 
     const int thread_row = thread / 4 * 4, thread_column = thread % 4 * 2;
     float total[4][2] = {};
-    fetch(begin);
-    keep(0);
-    __syncthreads();
-    int half = 0;
-    for (int step = begin; step < end; step += 16, half ^= 1) {
-        const bool has_next = step + 16 < end;
-        if (has_next)
-            fetch(step + 16);
+    for (int i = 0; i < 2; ++i) {
+        if (begin + i * 16 < end)
+            fetch(begin + i * 16, i);
+        tg_copies_end();
+    }
+    int stage = 0;
+    for (int step = begin; step < end; step += 16) {
+        tg_copies_wait<1>();
+        __syncthreads(); // this stage is there for all, and all have done with the one before
+        if (step + 32 < end)
+            fetch(step + 32, stage == 0 ? 2 : stage - 1);
+        tg_copies_end();
         #pragma unroll
         for (int k = 0; k < 16; ++k) {
-            __align__(16) float a_part[4], b_part[2];
+            __align__(16) float a_part[4];
             #pragma unroll
             for (int i = 0; i < 4; i += 4)
-                *(float4 *)&a_part[i] = *(const float4 *)&left[half * 16 + k][thread_row + i * 32];
+                *(float4 *)&a_part[i] = *(const float4 *)&left[stage][k][thread_row + i * 32];
+            __align__(16) float b_part[2];
             #pragma unroll
             for (int i = 0; i < 2; i += 2)
                 #pragma unroll
                 for (int j = 0; j < 2; ++j)
-                    b_part[i + j] = right[half * 16 + k][thread_column + i * 4 + j];
+                    b_part[i + j] = right[stage][k][thread_column + i * 4 + j];
             #pragma unroll
             for (int i = 0; i < 4; ++i)
                 #pragma unroll
                 for (int j = 0; j < 2; ++j)
                     total[i][j] += a_part[i] * b_part[j];
         }
-        if (has_next)
-            keep(half ^ 1);
-        __syncthreads();
+        stage = stage == 2 ? 0 : stage + 1;
     }
+    __syncthreads();
 
     // the sums by rows, 128 at a time, in the memory that the tiles had
     float (*const sums)[12] = (float (*)[12])memory;
     for (int slice = 0; slice < 128; slice += 128) {
         #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const int r = thread_row + i / 4 * 128 + i % 4 - slice;
+            const int r = thread_row + i - slice;
             if (0 <= r && r < 128) {
                 #pragma unroll
                 for (int j = 0; j < 2; ++j)
-                    sums[r][thread_column + j / 2 * 8 + j % 2] = total[i][j];
+                    sums[r][thread_column + j] = total[i][j];
             }
         }
         __syncthreads();

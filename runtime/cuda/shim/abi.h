@@ -29,6 +29,10 @@ typedef struct tg_shim_runtime {
     uint32_t (*ballot)(uint32_t mask, int predicate, int line);
     /* What each of the 32 lanes gave, TG_SHIM_SHARE bytes apart, until this lane next calls `share`. */
     const unsigned char *(*share)(const void *mine, size_t bytes, int line);
+    /* Begins a copy to shared memory, zeros if not `inside`; ends a group of copies; waits for all groups but the last `most`. */
+    void (*copy)(void *to, const void *from, size_t bytes, int inside);
+    void (*end_copies)(void);
+    void (*await_copies)(unsigned most);
     /* In a checking module, before each access to memory. */
     void (*access)(const void *address, size_t bytes, tg_shim_access kind);
     /* Ends the launch with an error. */

@@ -199,7 +199,9 @@ static const unsigned char *share(const void *mine, size_t bytes, int line)
     return w->shown[w->lanes[own].received][0];
 }
 
-static const tg_shim_runtime functions = {barrier, shuffle, ballot, share, tg_shim_check_access, fault};
+static const tg_shim_runtime functions = {
+    barrier, shuffle, ballot, share, tg_shim_copy, tg_shim_end_copies, tg_shim_await_copies, tg_shim_check_access, fault,
+};
 
 unsigned tg_shim_running_thread(void)
 {
@@ -221,6 +223,7 @@ static void run_threads(void)
             running->thread = order_of_threads[begun++];
             running->top->thread_index = place(running->thread, running->top->block_size);
             tg_shim_now.launch->entry(tg_shim_now.launch->parameters);
+            tg_shim_check_copies();
             ++ended;
             open_barrier_if_complete();
         }
@@ -306,6 +309,7 @@ static void begin_block(uint64_t number)
         *fibers[i].top = block;
     for (unsigned i = 0; i < (thread_count + TG_SHIM_WARP - 1) / TG_SHIM_WARP; ++i)
         warps[i].arrived = 0;
+    tg_shim_begin_copies(thread_count);
     begun = ended = fiber_count = next_of_fibers = 0;
     barrier_arrived = 0;
     tg_shim_now.block = number;

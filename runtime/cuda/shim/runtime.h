@@ -31,6 +31,15 @@ void tg_shim_order_threads(unsigned *threads, unsigned count, uint64_t order);
 uint64_t tg_shim_block_at(uint64_t i, uint64_t count, uint64_t order, uint64_t step);
 uint64_t tg_shim_block_step(uint64_t count, uint64_t order);
 
+/* Copies of the running thread to shared memory; see copies.c. `inside`: else zeros. */
+void tg_shim_copy(void *to, const void *from, size_t bytes, int inside);
+void tg_shim_end_copies(void);
+void tg_shim_await_copies(unsigned most);
+
+/* A block begins with none on the way; a thread must not end before its own are there. */
+void tg_shim_begin_copies(unsigned threads);
+void tg_shim_check_copies(void);
+
 /* Called before each access of a checking module: ends the launch if the access is wrong. */
 void tg_shim_check_access(const void *address, size_t bytes, tg_shim_access kind);
 

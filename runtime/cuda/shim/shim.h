@@ -127,6 +127,12 @@ template <class T> static inline T tg_shim_shuffle_xor(int line, uint32_t mask, 
 /* What each lane of a whole warp gives, 32 places of TG_SHIM_SHARE bytes: for functions that are one instruction of a warp. */
 #define tg_shim_share(mine) tg_shim_self()->runtime->share(&(mine), sizeof(mine), __LINE__)
 
+/* --- copies to shared memory that go on while a thread works -------------------------------------------------------- */
+
+#define tg_shim_copy(to, from, bytes, inside) tg_shim_self()->runtime->copy(to, from, bytes, inside)
+#define tg_shim_copies_end() tg_shim_self()->runtime->end_copies()
+#define tg_shim_copies_wait(most) tg_shim_self()->runtime->await_copies(most)
+
 /* --- atomic operations: threads take turns only where they wait ----------------------------------------------------- */
 
 template <class T> static inline void tg_shim_note_atomic(T *address);
