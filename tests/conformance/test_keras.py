@@ -6,6 +6,7 @@ Keras 3, which TensorFlow brings along, is in the way, so the old one has a fold
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.conformance._scripts import HERE, TENSORFLOW, needs_keras, output
 
 pytest.importorskip("tensorflow", reason="TensorFlow itself is what these tests compare with: pip install tensorflow-cpu")
 pytest.importorskip("sklearn", reason="needs scikit-learn's digits: pip install scikit-learn")
-pytestmark = [pytest.mark.conformance, needs_keras]
+pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("keras"), needs_keras]  # one worker, for the fixtures
 
 # relative differences after 11, 22 and 33 steps. Where an image is 0, all outputs of a convolution in a channel are equal, and a
 # rounding of the biases' gradient that takes them across 0 turns ReLU's gradient on or off for all of them at once. Adadelta,
@@ -29,17 +30,33 @@ DIRECT = {
 # where a patch of an image is all zeros and biases still are, Winograd's sums are 0 but for rounding, and the gradient of ReLU
 # goes by their sign
 AUTO = {"loss": (0.01, 0.1, 0.25), "val_loss": (0.1, 0.3, 0.25), "val_acc": (0.05, 0.1, 0.05)}
+CONVOLUTIONAL = ("mnist_cnn", "cnn")
+
+History = dict[str, list[float]]  # what Keras noted of each epoch
 
 
-def histories(net: str, folder: Path, **environment: str) -> list[dict[str, list[float]]]:
-    """What Keras noted of each epoch, here and on TensorFlow."""
-    script = "keras_sequential.py"
-    ours = output(HERE, script, folder / "ours", net, **environment)
-    theirs = output(TENSORFLOW, script, folder / "theirs", net)
-    return [json.loads(lines[-1]) for lines in (ours, theirs)]
+def histories(on: tuple[str, ...], nets: Collection[str], folder: Path, **environment: str) -> dict[str, History]:
+    """Each net's history; one process trains them all, as it takes longer to start than to train one."""
+    lines = output(on, "keras_sequential.py", folder, *nets, **environment)
+    return {net: json.loads(line) for net, line in zip(nets, lines, strict=True)}
 
 
-def assert_near(ours: dict[str, list[float]], theirs: dict[str, list[float]], near: dict[str, tuple[float, ...]]) -> None:
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, History]:
+    return histories(TENSORFLOW, DIRECT, tmp_path_factory.mktemp("theirs"))
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, History]:
+    return histories(HERE, DIRECT, tmp_path_factory.mktemp("ours"), TFGRAPH_CONV="direct")
+
+
+@pytest.fixture(scope="module")
+def ours_by_default(tmp_path_factory: pytest.TempPathFactory) -> dict[str, History]:
+    return histories(HERE, CONVOLUTIONAL, tmp_path_factory.mktemp("by_default"))
+
+
+def assert_near(ours: History, theirs: History, near: dict[str, tuple[float, ...]]) -> None:
     assert ours.keys() == theirs.keys()
     for key, limits in near.items():
         for epoch, limit in enumerate(limits):
@@ -48,10 +65,12 @@ def assert_near(ours: dict[str, list[float]], theirs: dict[str, list[float]], ne
 
 
 @pytest.mark.parametrize("net", DIRECT)
-def test_nets_train_alike(net: str, tmp_path: Path) -> None:
-    assert_near(*histories(net, tmp_path, TFGRAPH_CONV="direct"), DIRECT[net])
+def test_nets_train_alike(net: str, ours: dict[str, History], theirs: dict[str, History]) -> None:
+    assert_near(ours[net], theirs[net], DIRECT[net])
 
 
-@pytest.mark.parametrize("net", ["mnist_cnn", "cnn"])
-def test_nets_train_alike_with_the_fastest_convolutions(net: str, tmp_path: Path) -> None:
-    assert_near(*histories(net, tmp_path), AUTO)
+@pytest.mark.parametrize("net", CONVOLUTIONAL)
+def test_nets_train_alike_with_the_fastest_convolutions(
+    net: str, ours_by_default: dict[str, History], theirs: dict[str, History]
+) -> None:
+    assert_near(ours_by_default[net], theirs[net], AUTO)

@@ -52,6 +52,23 @@ def images(tf: Any) -> Any:
     return values(tf, one, two, three, most, mean, up, valid, flat, feeds={x: IMAGES})
 
 
+def sequences(tf: Any) -> Any:
+    x = tf.placeholder(tf.float32, [None, 8, 24])
+    one = tf.layers.conv1d(x, 4, 3, activation=tf.nn.relu)
+    two = tf.layers.conv1d(x, 5, 2, strides=2, padding="same", use_bias=False, name="wide")
+    three = tf.layers.conv1d(x, 2, 2, dilation_rate=2)
+    most, mean = tf.layers.max_pooling1d(one, 2, 2), tf.layers.average_pooling1d(two, 3, 1, padding="same")
+    slopes = tf.gradients([most, mean, three], tf.trainable_variables())
+    return values(tf, one, two, three, most, mean, *slopes, feeds={x: IMAGES.reshape(5, 8, 24)})
+
+
+def separable(tf: Any) -> Any:
+    x = tf.placeholder(tf.float32, [None, 8, 8, 3])
+    one = tf.layers.separable_conv2d(x, 4, 3, activation=tf.nn.relu, depth_multiplier=2)
+    two = tf.layers.separable_conv2d(x, 6, (3, 2), strides=2, padding="SAME", use_bias=False, name="wide")
+    return values(tf, one, two, *tf.gradients([one, two], tf.trainable_variables()), feeds={x: IMAGES})
+
+
 def normalised(training: Any, fused: bool | None, of_images: bool) -> Script:
     def script(tf: Any) -> Any:
         x = tf.placeholder(tf.float32, [None, 8, 8, 3] if of_images else [None, 7])
@@ -77,7 +94,13 @@ def dropped(tf: Any) -> Any:
     return values(tf, kept, lost, feeds={x: ROWS})
 
 
-SCRIPTS: dict[str, Script] = {"dense": dense, "images": images, "dropped": dropped} | {
+SCRIPTS: dict[str, Script] = {
+    "dense": dense,
+    "images": images,
+    "sequences": sequences,
+    "separable": separable,
+    "dropped": dropped,
+} | {
     f"normalised {training} {fused} {of_images}": normalised(training, fused, of_images)
     for training in (True, False, "fed")
     for fused, of_images in ((None, True), (False, True), (None, False))
@@ -89,7 +112,7 @@ def test_values(name: str) -> None:
     assert_same(SCRIPTS[name], seed=7)
 
 
-@pytest.mark.parametrize("name", ["dense", "images", "dropped"])
+@pytest.mark.parametrize("name", ["dense", "images", "sequences", "separable", "dropped"])
 def test_nodes(name: str) -> None:
     """The same nodes where a script sees them: variables, and what a layer returns."""
 

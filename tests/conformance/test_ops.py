@@ -10,7 +10,7 @@ import pytest
 
 from tests.cases import Case
 from tests.conformance._both import TF, TOLERANCES, differences, run_on, tfgraph
-from tests.test_ops import AREAS, inputs_of
+from tests.test_ops import AREAS, OPTIMISED, inputs_of
 
 pytestmark = pytest.mark.conformance
 
@@ -97,7 +97,9 @@ def gradients_of(tf: Any, outputs: list[Any], sources: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("area", AREAS)
-def test_rows(area: str, size: int, dtype: str) -> None:
+def test_rows(area: str, size: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (size, dtype) not in OPTIMISED:
+        monkeypatch.setenv("TFGRAPH_CFLAGS", "-O1")  # compiling takes the time
     rows = [c for c in AREAS[area] if size in c.sizes and dtype in c.dtypes and not left_out(c.name, dtype, gradient=False)]
     theirs = run_on(TF, lambda tf: run_area(tf, rows, size, dtype))
     ours = run_on(tfgraph, lambda tf: run_area(tf, rows, size, dtype))

@@ -23,6 +23,10 @@ SCRIPTS = {
     "layers_flags_saver.py": (1e-3, 0.005),
     "deep_digits.py": (1e-3, 0.02),
     "rows_lstm.py": (1e-3, 2e-4),
+    "classics_raw_ops.py": (1e-3, 1e-5),
+    "word_vectors_and_letters.py": (1e-3, 1e-4),
+    "policies_and_values.py": (1e-3, 1e-4),
+    "monitored_summaries.py": (1e-3, 1e-5),
     "keras_functional.py": (2e-3, 0.005),
 }
 
