@@ -11,6 +11,11 @@ rows: all of them if k is long (the product is transposed as a whole), or only t
 
 Where outputs are few and k is long, k is cut in shares that are summed apart and added in a fixed order. Nothing here
 depends on the number of threads.
+
+A thread begins with its share of the blocks (see `templates/c/pool_crew.h.j2`). It is a share of the larger operand's: of
+the columns of a layer's weights in the product with a batch, and of the same columns in the gradient that changes them. So
+weights stay in one thread's caches: a step of mlp takes 0.33 ms instead of 0.35, and 0.51 instead of 0.58 where two
+processors have no cache in common.
 """
 
 from __future__ import annotations
@@ -51,6 +56,7 @@ WANTED_CHUNKS = 8
 CHUNK_OPERATIONS = 300_000  # two threads take 3.5 us for 100 x 256 x 10, one takes 5.4
 MANY_CHUNKS = 64  # threads share so many evenly
 NEARLY = 1.2  # times the cycles of the best tile
+SMALL_GRADIENT = 1024 * 1024  # bytes; of 3136 x 1024, memory gives whole rows 5 % faster to Adam
 FEW_CHUNK_OPERATIONS = 250_000  # these wait for memory
 
 
@@ -144,6 +150,7 @@ def _plan_tiles(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan
         may_have_few_columns=swapped and isinstance(spec.n, Batch) and spec.transpose_a and m > FEW_ROWS,
         rest=rest,
         rest_tile=_rest_tile(spec, element, rest, blocks.rows),
+        columns_outermost=m * n * element.bytes <= SMALL_GRADIENT if isinstance(spec.k, Batch) else m <= n,
     )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ class MatMulPlan:
     may_have_few_columns: bool = False  # the same of a transposed product
     rest: int = 0  # last columns that are rows of the transposed product
     rest_tile: Tile | None = None
+    columns_outermost: bool = False  # blocks of the same columns follow each other, not those of the same rows
 
     few_columns = FEW_COLUMNS
 
@@ -163,11 +164,10 @@ class MatMulPlan:
 
     @property
     def _block_parts(self) -> list[tuple[str, str, int]]:
-        return [
-            ("first_column", self.column_blocks, self.block_columns),
-            ("first_row", self.row_blocks, self.block_rows),
-            ("product", self.products, 1),
-        ]
+        """From the part that changes fastest to the slowest one."""
+        columns = ("first_column", self.column_blocks, self.block_columns)
+        rows = ("first_row", self.row_blocks, self.block_rows)
+        return [*([rows, columns] if self.columns_outermost else [columns, rows]), ("product", self.products, 1)]
 
     def _lines(self, parts: Sequence[tuple[str, str, int]], extents: Sequence[str]) -> tuple[str, ...]:
         lines = digit_lines(parts)
