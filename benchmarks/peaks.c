@@ -1,5 +1,6 @@
 /*
- * The machine's limits: multiply-adds per second, and bytes per second of loops over arrays of several sizes.
+ * The machine's limits: multiply-adds per second, bytes per second of loops over arrays of several sizes, and the time
+ * that a cache line takes from one processor to another.
  * Compiled with -DVECTOR_BYTES=... -DSUMS=...; arguments: number of threads, how
  * often each loop is timed. Prints lines "name bytes figure".
  */
@@ -87,6 +88,20 @@ static void *update_array(void *argument)
     return 0;
 }
 
+/* A number that two threads raise in turn: each time its cache line goes to the other processor. */
+static int64_t turn;
+
+static void *take_turns(void *argument)
+{
+    task *t = argument;
+    for (int64_t r = 0; r < t->repeats; ++r) {
+        while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) % 2 != t->count)
+            ;
+        __atomic_add_fetch(&turn, 1, __ATOMIC_RELEASE);
+    }
+    return 0;
+}
+
 /* The shortest of so many runs on all threads, in seconds. */
 static double shortest(void *(*work)(void *), task *tasks, int threads, int times)
 {
@@ -142,5 +157,12 @@ int main(int count, char **arguments)
         printf("update %lld %.6e\n", (long long)bytes, 1.5 * (double)touched / shortest(update_array, tasks, threads, times));
     }
     free(memory);
+
+    if (threads > 1) {
+        const int64_t rounds = 20000;
+        for (int64_t i = 0; i < 2; ++i)
+            tasks[i] = (task){.repeats = rounds, .count = i};
+        printf("line 0 %.6e\n", shortest(take_turns, tasks, 2, times) / (2.0 * (double)rounds));
+    }
     return 0;
 }

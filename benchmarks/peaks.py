@@ -1,4 +1,4 @@
-"""The machine's measured limits, against which kernels are held: multiply-adds and memory traffic."""
+"""The machine's measured limits, against which kernels are held: multiply-adds, memory traffic, and distance of processors."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Peaks:
     threads: int
     flops: float  # floating-point operations per second, multiply-adds counted as two
     bandwidth: Sequence[tuple[int, float]]  # bytes in use and the most bytes per second over them, by size
+    line_seconds: float | None = None  # that a cache line takes to another processor; None with one thread
 
     def bytes_per_second(self, working_set: float) -> float:
         """The bandwidth for so many bytes in use, between the measured sizes by interpolation."""
@@ -59,15 +60,18 @@ def measure(threads: int, times: int = 15) -> Peaks:
 
 def _parsed(threads: int, text: str) -> Peaks:
     """Peaks from the program's lines; at each size the faster of the two loops counts."""
-    flops, bandwidth = 0.0, dict[int, float]()
+    flops, bandwidth, line_seconds = 0.0, dict[int, float](), None
     for line in text.splitlines():
         name, size, figure = line.split()
         if name == "fma":
             flops = float(figure)
+        elif name == "line":
+            line_seconds = float(figure)
         else:
             bandwidth[int(size)] = max(bandwidth.get(int(size), 0.0), float(figure))
-    return Peaks(threads, flops, sorted(bandwidth.items()))
+    return Peaks(threads, flops, sorted(bandwidth.items()), line_seconds)
 
 
 def from_record(record: dict[str, Any]) -> Peaks:
-    return Peaks(record["threads"], record["flops"], [(int(size), rate) for size, rate in record["bandwidth"]])
+    bandwidth = [(int(size), rate) for size, rate in record["bandwidth"]]
+    return Peaks(record["threads"], record["flops"], bandwidth, record.get("line_seconds"))

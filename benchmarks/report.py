@@ -64,13 +64,17 @@ def _head(results: Record) -> str:
 def _peaks(peaks: Sequence[Peaks]) -> str:
     text = (
         "What `peaks.c` measures: multiply-adds in registers (two operations each), and the faster of a sum over an array "
-        "and `y = a x + y`, by the bytes in use.\n\n"
+        "and `y = a x + y`, by the bytes in use. A virtual machine's processors can be near each other or far apart, and "
+        "that changes: it shows in the time that a cache line takes between them.\n\n"
     )
     sizes = [size for size, _ in peaks[0].bandwidth]
     rows = [["GFLOP/s", *(f"{peak.flops / 1e9:.0f}" for peak in peaks)]]
     rows += [
         [f"GB/s over {_bytes(size)}", *(f"{dict(peak.bandwidth)[size] / 1e9:.0f}" for peak in peaks)] for size in sizes[::2]
     ]
+    if any(peak.line_seconds is not None for peak in peaks):
+        times = ["–" if peak.line_seconds is None else f"{peak.line_seconds * 1e9:.0f}" for peak in peaks]
+        rows.append(["a cache line between processors, ns", *times])
     return text + table(["", *(f"{peak.threads} thread{'s' * (peak.threads > 1)}" for peak in peaks)], rows)
 
 
