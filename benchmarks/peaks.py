@@ -1,4 +1,4 @@
-"""The machine's measured limits, against which kernels are held: multiply-adds, memory traffic, and distance of processors."""
+"""The machine's measured limits, against which kernels are held: multiply-adds, memory traffic, distance of processors."""
 
 from __future__ import annotations
 
