@@ -99,8 +99,8 @@ __all__ = [
 # found when asked for: few scripts use them, and sessions are built on this module
 _HOMES = {
     "coordinator": ("Coordinator", "LooperThread", "start_queue_runners"),
-    "monitored.hooks": ("SessionRunArgs", "SessionRunContext", "SessionRunHook", "SessionRunValues"),
-    "monitored.sessions": (
+    "runtime.monitored.hooks": ("SessionRunArgs", "SessionRunContext", "SessionRunHook", "SessionRunValues"),
+    "runtime.monitored.sessions": (
         "ChiefSessionCreator",
         "MonitoredSession",
         "MonitoredTrainingSession",
@@ -108,7 +108,7 @@ _HOMES = {
         "SessionCreator",
         "SingularMonitoredSession",
     ),
-    "monitored.standard_hooks": (
+    "runtime.monitored.standard_hooks": (
         "CheckpointSaverHook",
         "CheckpointSaverListener",
         "FeedFnHook",
@@ -120,7 +120,7 @@ _HOMES = {
         "StopAtStepHook",
         "SummarySaverHook",
     ),
-    "monitored.timing": ("SecondOrStepTimer",),
+    "runtime.monitored.timing": ("SecondOrStepTimer",),
 }
 _ELSEWHERE = {name: module for module, names in _HOMES.items() for name in names}
 _missing = missing_from(__name__, [*__all__, *_ELSEWHERE])

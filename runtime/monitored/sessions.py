@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import summary as summaries
-from ..checkpoint.reader import get_checkpoint_state
-from ..control_flow import group
-from ..coordinator import Coordinator
-from ..errors import OutOfRangeError
-from ..graph import get_default_graph
-from ..keys import GraphKeys
-from ..runtime import Session
-from ..saver import Saver
-from ..state import (
+from ... import summary as summaries
+from ...checkpoint.reader import get_checkpoint_state
+from ...control_flow import group
+from ...coordinator import Coordinator
+from ...errors import OutOfRangeError
+from ...graph import get_default_graph
+from ...keys import GraphKeys
+from ...saver import Saver
+from ...state import (
     global_variables_initializer,
     local_variables_initializer,
     report_uninitialized_variables,
 )
+from ..session import Session
 from .hooks import SessionRunArgs, SessionRunContext, SessionRunHook, SessionRunValues
 from .standard_hooks import CheckpointSaverHook, StepCounterHook, SummarySaverHook
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import logging
-from ..event_writer import FileWriterCache
-from ..global_step import get_global_step
-from ..graph import get_default_graph
-from ..keys import GraphKeys
+from ... import logging
+from ...event_writer import FileWriterCache
+from ...global_step import get_global_step
+from ...graph import get_default_graph
+from ...keys import GraphKeys
 from .hooks import SessionRunArgs, SessionRunContext, SessionRunHook, SessionRunValues
 from .timing import SecondOrStepTimer
 
