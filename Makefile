@@ -1,7 +1,7 @@
 # make demo         train the digits net through generated C (the main job)
 # make test         style, types and the whole test suite
 # make conformance  the same scripts on TensorFlow and on tfgraph
-# make bench        training steps, kernels and scaling beside other frameworks, into benchmarks/README.md (25 minutes)
+# make bench        training steps, kernels and scaling beside other frameworks, into benchmarks/README.md (13 minutes)
 # make test-gpu     the CUDA tests on this machine's GPU
 # make test-pycuda  what make test-gpu tests, through PyCUDA on a machine without a GPU
 # make sanitize-gpu the op cases and the five nets there, under compute-sanitizer
