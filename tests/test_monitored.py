@@ -150,6 +150,8 @@ def test_an_end_of_data_stops_threads_without_an_error() -> None:
     coordinator = tf.train.Coordinator()
     coordinator.request_stop(tf.errors.OutOfRangeError(None, None, "over"))
     coordinator.join(tf.train.start_queue_runners(coord=coordinator))
+    assert coordinator.should_stop()
+    assert coordinator.joined
 
 
 def test_a_looping_thread() -> None:
