@@ -328,3 +328,14 @@ def test_the_page_about_compatibility_is_up_to_date() -> None:
 
     assert (Path(__file__).parent.parent / "docs" / "compatibility.md").read_text() == page()
     assert all(is_here(path) for path in PARTLY)
+
+
+def test_an_error_shows_the_scripts_own_lines_only(tmp_path: Path) -> None:
+    script = tmp_path / "unfed.py"
+    lines = ["import tensorflow as tf", "x = tf.placeholder(tf.float32, name='x')", "print(tf.Session().run(x + 1.0))"]
+    script.write_text("\n".join(lines))
+    done = subprocess.run([sys.executable, "-m", "tfgraph", "run", str(script)], capture_output=True, text=True)
+    assert done.returncode != 0
+    told = done.stderr.partition("Caused by op 'x', defined at:\n")[2].partition("\n\n")[0]
+    frames = [line.strip() for line in told.splitlines() if line.strip().startswith("File ")]
+    assert frames == [f'File "{script}", line 2, in <module>']
