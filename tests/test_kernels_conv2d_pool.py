@@ -50,6 +50,10 @@ CASES = {
     "several panels": pair(convolution((8, 8, 20), (3, 3, 150)), (2, 2), (2, 2)),
     "several blocks": pair(convolution((40, 42, 16), (5, 5, 64)), (2, 2), (2, 2)),
     "one channel": pair(convolution((7, 8, 1), (2, 2, 1)), (2, 2), (2, 2)),
+    "thin": pair(convolution((22, 24, 1), (3, 3, 32), "VALID"), (2, 2), (2, 2)),
+    "thin, with edges": pair(convolution((20, 22, 3), (3, 3, 64)), (2, 2), (2, 2)),
+    "thin, places left out": pair(convolution((29, 30, 2), (3, 3, 16), stride=(1, 1)), (2, 2), (3, 3), "VALID"),
+    "thin, odd size": pair(convolution((21, 35, 4), (5, 5, 16), stride=(2, 2)), (3, 2), (3, 2), "VALID"),
     "whole picture": pair(convolution((6, 6, 3), (3, 3, 10)), (6, 6), (6, 6)),
     "windows larger than the picture": pair(convolution((3, 3, 3), (2, 2, 10)), (4, 4), (4, 4)),
 }

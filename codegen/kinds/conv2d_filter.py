@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...shapes import Batch
 from ..c_text import minus, plus, quotient, remainder, smaller, times
@@ -19,6 +19,7 @@ from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, tile_cycles, tile
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
 from .column_sums import ColumnSums, column_sums
 from .conv2d_sweep import panel_columns, reaches
+from .conv2d_thin_filter import ThinFilter, thin_filter
 from .conv2d_window import Conv2DSpec, Window
 from .pool import PoolSpec
 from .reach import Reach
@@ -48,6 +49,7 @@ class FilterGradientPlan:
     stores_directly: bool
     spread: Spread | None = None
     tap_rows: int = 1  # rows of taps whose filter rows one tile holds
+    thin: ThinFilter | None = None
 
     c_type = property(lambda self: self.element.c_type)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
@@ -60,7 +62,7 @@ class FilterGradientPlan:
     tap_pitch = property(lambda self: self.across.dilation * self.channels)
     all_rows = property(lambda self: self.taps_h * self.taps_w * self.channels)
     walks_taps = property(lambda self: _walks_taps(self.across))
-    packs = property(lambda self: self.spread is not None or self.columns != self.width)
+    packs = property(lambda self: not self.thin and (self.spread is not None or self.columns != self.width))
     packed_elements = property(lambda self: self.window.block_rows * self.out_w * self.width)
     last_rows = property(lambda self: self.rows % self.tile.rows)
     whole_rows = property(lambda self: self.rows - self.last_rows)
@@ -225,9 +227,13 @@ def plan(spec: Conv2DSpec, target: Target, plain: bool, pool: PoolSpec | None = 
         return whole * tile_cycles(target, tile, steps) + last
 
     vectors = element.vectors(spec.out_c)
+    window = Window(element, down, across, spec.in_c, spec.images, 1, block, 0, None, not down.is_inside)
+    thin = thin_filter(spec, element, window, pool)
     tile = choose_tile(target, rows, vectors, steps, cost)
     apart = spec.filter_h * math.ceil(vectors / tile.vectors) * cost(tile)
     tap_rows, tile = _several_tap_rows(spec, target, rows, vectors, steps, apart) or (1, tile)
+    if thin:
+        tap_rows, tile = 1, Tile(1, thin.vectors)
     width = tile.vectors * element.lanes
     pitch = math.ceil(spec.out_c / width) * width
     all_rows = spec.filter_h * spec.filter_w * spec.in_c
@@ -242,11 +248,11 @@ def plan(spec: Conv2DSpec, target: Target, plain: bool, pool: PoolSpec | None = 
     block_columns = min(width * max(1, BLOCK_COLUMNS // width), pitch)
     direct = plain and shares == 1 and pitch == spec.out_c
     sums_bytes = 0 if direct else -(-shares * all_rows * pitch * element.bytes // 64) * 64
-    zero_rows = tap_rows > 1 and not down.is_inside
-    window = Window(element, down, across, spec.in_c, spec.images, 1, block, sums_bytes, None, zero_rows)
-    spread = Spread(pool, element, width, 0, spec.out_w) if pool else None
+    zero_rows = (tap_rows > 1 or thin is not None) and not down.is_inside
+    window = replace(window, scratch_offset=sums_bytes, zero_rows=zero_rows)
+    spread = Spread(pool, element, width, 0, spec.out_w) if pool and not thin else None
     return FilterGradientPlan(
-        element, tile, down, across, spec.in_c, spec.out_c, block_columns, shares, window, direct, spread, tap_rows
+        element, tile, down, across, spec.in_c, spec.out_c, block_columns, shares, window, direct, spread, tap_rows, thin
     )
 
 
@@ -297,7 +303,9 @@ def emit(
     last = tile_function(p.element, Tile(p.last_rows or 1, p.tile.vectors), 1)
     packs = pack_functions(p.element, p.width, False)
     shared: list[Shared] = [smaller_functions(), vector_type(p.element)]
-    if p.tap_rows > 1:
+    if p.thin:
+        shared += dict.fromkeys(p.thin.functions)
+    elif p.tap_rows > 1:
         shared += [p.group_tile(count) for count in dict.fromkeys(count for _, count in p.groups)]
     else:
         shared += [whole, last] if p.last_rows else [whole]
@@ -314,8 +322,10 @@ def emit(
     launches = [Launch(name, str(p.shares * p.column_blocks))]
     if not p.stores_directly:
         launches.append(Launch(f"{name}_total", str(p.total_chunks)))
-    method = f"direct, tile {p.tile.rows} x {p.width}, {p.shares} share{'s' if p.shares > 1 else ''} of the pictures"
-    method += ", dy spread from its maxima" if p.spread else ""
+    rows = max(p.thin.pieces) if p.thin else p.tile.rows
+    sums = f"thin, {rows} x {p.width} sums in registers" if p.thin else f"direct, tile {rows} x {p.width}"
+    method = f"{sums}, {p.shares} share{'s' if p.shares > 1 else ''} of the pictures"
+    method += ", dy spread from its maxima" if p.spread else ", dy at its maxima" if pool else ""
     size = scratch(spec, target, plain, pool)
     return Emitted(
         insert_prologue(source, prologue_lines), tuple(launches), size, tuple(shared), method

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...shapes import Batch
@@ -21,7 +21,9 @@ from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologu
 from ..render import render
 from ..target import Target, Tile, choose_tile
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from .conv2d_thin import ThinRow, thin_row
 from .conv2d_window import STACK_BYTES, Conv2DSpec, Window
+from .past_caches import is_past, kept_rows, store_functions, store_name
 from .pool import PoolPlan, PoolSpec
 from .pool import plan as pool_plan
 from .reach import Reach
@@ -137,6 +139,8 @@ class SweepPlan:
     first_tap_packed: int
     stores_directly: bool
     pool: PoolPlan | None = None
+    thin: ThinRow | None = None
+    result: str = ""  # the pointer to what is stored row by row, as whole vectors
 
     c_type = property(lambda self: self.element.c_type)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
@@ -158,7 +162,7 @@ class SweepPlan:
     lines_elements = property(lambda self: self.pool.window_h * self.line_elements)
     i_begin = property(lambda self: "i_begin" if self.pool.is_clipped else "0")
     i_end = property(lambda self: "i_end" if self.pool.is_clipped else str(self.pool.window_h))
-    line_place = property(lambda self: plus(times("i", self.line_elements), times("pixel", self.width)))
+    line_place = property(lambda self: plus(times("i", self.line_elements), times(self.pixel, self.width)))
     panel_column = property(lambda self: plus(self.panel, "c"))
     tap_of_lines = property(lambda self: plus(times("i", self.line_elements), times("j", self.width)))
     corner = property(lambda self: times(self.pool.across.place("across", 0), self.width))
@@ -193,8 +197,29 @@ class SweepPlan:
         return f"({v.first} mod {v.step}, {h.first} mod {h.step})"
 
     @property
+    def may_miss(self) -> bool:
+        """Some output rows have no tap inside the picture."""
+        reach = self.down
+        rows = range(reach.out)
+        return any(all(not 0 <= reach.input_place(row, tap) < reach.size for tap in range(reach.taps)) for row in rows)
+
+    @property
+    def segment(self) -> int:
+        """Pixels of a row whose sums are made at a time."""
+        return self.out_w if self.pool or not self.thin else self.thin.segment
+
+    @property
+    def pixel(self) -> str:
+        """The first pixel of the tile or segment: a C variable, or a constant if there is one segment."""
+        return "0" if self.thin and self.segment == self.out_w else "pixel"
+
+    @property
+    def segment_pixels(self) -> str:
+        return str(self.segment) if self.out_w % self.segment == 0 else smaller(self.segment, minus(self.out_w, "pixel"))
+
+    @property
     def left_place(self) -> str:
-        return times("pixel", self.pixel_stride)
+        return times(self.pixel, self.pixel_stride)
 
     @property
     def left_place_of_tap(self) -> str:
@@ -229,6 +254,25 @@ class SweepPlan:
     def sums_pitch(self) -> int:
         return self.columns * self.horizontal.step if self.stores_directly else self.width
 
+    @property
+    def pixel_of_row(self) -> str:
+        return plus(self.pixel, "r")
+
+    @property
+    def past(self) -> str:
+        """Whether the rows of `result` pass the caches by, as a C expression; "" if they cannot."""
+        if not self.result:
+            return ""
+        size = self.full_h * self.full_w if not self.pool else self.pool.spec.out_h * self.pool.spec.out_w
+        return is_past(self.element, self.result, self.window.images, size * self.columns)
+
+    @property
+    def result_place(self) -> str:
+        """Where the row of sums goes in `result`."""
+        return plus(self.result, times("row", self.columns), self.panel)
+
+    store = property(lambda self: store_name(self.element))
+
     def output_row(self, pixel: str) -> str:
         """The output's flat pixel index."""
         row = plus(times("image", self.full_h), times("h", self.vertical.step), self.vertical.first)
@@ -237,7 +281,7 @@ class SweepPlan:
     @property
     def direct_place(self) -> str:
         """Where the tile's sums go in the output."""
-        return plus(times(self.output_row("pixel"), self.columns), self.panel)
+        return plus(times(self.output_row(self.pixel), self.columns), self.panel)
 
 
 def reaches(spec: Conv2DSpec) -> tuple[Reach, Reach]:
@@ -283,19 +327,21 @@ def plan(
     channels, columns = (spec.in_c, spec.out_c) if forward else (spec.out_c, spec.in_c)
     fewest = min(phase.reach.out for phase in horizontals)
     steps = max(len(p.taps) for p in verticals) * max(len(p.taps) for p in horizontals) * channels
-    tile = choose_tile(target, fewest, element.vectors(columns), max(steps, 1))
+    thin = thin_row(element, across, channels, columns) if forward else None
+    tile = Tile(1, thin.vectors) if thin else choose_tile(target, fewest, element.vectors(columns), max(steps, 1))
     width = tile.vectors * element.lanes
     taps = [
         i * spec.filter_w + j for v in verticals for h in horizontals for i in v.taps for j in h.taps
     ]  # fmt: skip
     filters = None
-    if not forward or columns % width or columns * element.bytes >= FAR_ROWS:
+    if not forward or columns % width or (columns * element.bytes >= FAR_ROWS and not thin):
         filters = FilterPack(
             len(taps), tuple(taps), channels, columns, width, not forward, spec.out_c,
             pack_functions(element, width, not forward)[-1].name,
         )  # fmt: skip
     filter_bytes = -(-filters.elements * element.bytes // 64) * 64 if filters else 0
     function = tile_function(element, tile, horizontals[0].reach.stride * channels)
+    stores_rows = pooling and pooling.stores_y and not pooling.is_clipped and columns % width == 0
     plans: list[SweepPlan] = []
     position = 0
     single = len(verticals) * len(horizontals) == 1
@@ -311,6 +357,7 @@ def plan(
                 window, v, h,
                 spec.out_h if forward else spec.in_h, spec.out_w if forward else spec.in_w, channels, columns,
                 filters, position, plain and not pooling and columns % width == 0, pooling,
+                thin, "y" if stores_rows else "",
             ))  # fmt: skip
             position += len(v.taps) * len(h.taps)
     return tuple(plans)
@@ -344,8 +391,15 @@ def emit(
     x, y = ("x", "y") if spec.direction == "forward" else ("dy", "dx")
     if epilogue.is_plain and not first.pool:
         epilogue = Epilogue(stores=(f"{y}[{plus(times('row', first.columns), 'column')}] = acc;",))
+    if first.thin and not first.pool and not first.stores_directly and first.columns % first.width == 0:
+        index = "column" if first.panel == "0" else "c"
+        epilogue, result = kept_rows(epilogue, prologue_lines, first.c_type, first.columns, f"kept[{index}]")
+        first = replace(first, result=result)
+        plans = (first,)
     tile = tile_function(first.element, first.tile, first.pixel_stride)
-    shared: list[Shared] = [smaller_functions(), vector_type(first.element), tile]
+    sums = dict.fromkeys(first.thin.functions) if first.thin else (tile,)
+    shared: list[Shared] = [smaller_functions(), vector_type(first.element), *sums]
+    shared += store_functions(first.element) if first.past else ()
     shared += {p.window.spread.name: p.window.spread.function for p in plans if p.window.spread}.values()
     launches: list[Launch] = []
     if first.filters:
@@ -360,7 +414,8 @@ def emit(
     filters = "filters packed" if first.filters else "filters as they lie"
     phases = [f"{len(plans)} phases"] if len(plans) > 1 else []
     pooled = ["dy spread from its maxima" if first.pool is None else "max pooling"] if pool else []
-    method = ", ".join([f"direct, tile {first.tile.rows} x {first.width}", filters, *phases, *pooled])
+    kept = f"thin, {first.width} filters in registers" if first.thin else f"direct, tile {first.tile.rows} x {first.width}"
+    method = ", ".join([kept, filters, *phases, *pooled])
     return Emitted(
         insert_prologue(source, prologue_lines), tuple(launches), size, tuple(shared), method
     )

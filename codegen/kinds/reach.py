@@ -42,6 +42,10 @@ class Reach:
             windows.pad * self.stride + self.pad,
         )
 
+    def input_place(self, out: int, tap: int) -> int:
+        """The input place, which may lie outside."""
+        return out * self.stride + tap * self.dilation - self.pad
+
     def place(self, out: Operand, tap: Operand) -> str:
         """The input place as a C expression."""
         return plus(times(out, self.stride), times(tap, self.dilation), -self.pad)

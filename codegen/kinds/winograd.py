@@ -53,6 +53,7 @@ class WinogradPlan:
     pool: PoolPlan | None = None  # that the results go through
     spread: SquareSpread | None = None  # dy is known at the maxima only
 
+    past = ""  # the maxima go by way of the caches
     c_type = property(lambda self: self.element.c_type)
     alignment = property(lambda self: self.element.target.vector_bytes)
     step = property(lambda self: STEP)

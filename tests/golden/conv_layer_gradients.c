@@ -12,6 +12,7 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
     const float *restrict bias = (const float *)(s->variables[1]);
     float window[588];
     float lines[384];  // the sums of the rows that one row of windows covers
+    const bool past = N * 2304 > 25165824 && (uintptr_t)y % 32 == 0;
     for (int64_t image = chunk * 8; image < tg_smaller((chunk + 1) * 8, N); ++image) {
         for (int64_t i = 0; i < 12; ++i) {
             float *to = window + (i + 1) * 42;
@@ -27,11 +28,11 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
                 // taps above and below the picture would only add zeros
                 const int64_t first_tap = tg_larger(1 - h, 0), end_tap = tg_smaller(13 - h, 3);
                 const float *left = base + (h + first_tap) * 42;
-                for (int64_t pixel = 0; pixel < 12; pixel += 6) {
-                    float *sums = lines + i * 192 + pixel * 16;
-                    tg_tile_f32_6x16_stride3(left + pixel * 3, 1, 42,
-                        right + first_tap * 144, 16, 144,
-                        end_tap - first_tap, 9, sums, 16, false);
+                float *sums = lines + i * 192;
+                for (int64_t tap = first_tap; tap < end_tap; ++tap) {
+                    const float *inputs = left + (tap - first_tap) * 42, *filters = right + tap * 144;
+                    tg_thin_f32_5x16_stride3(inputs, filters, 16, sums, 16, 12, tap > first_tap);
+                    tg_thin_f32_4x16_stride3(inputs + 5, filters + 80, 16, sums, 16, 12, true);
                 }
             }
             for (int64_t across = 0; across < 6; ++across) {
@@ -53,26 +54,51 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
                         }
                     }
                 uint32_t places[16];
+                float maxima[16];
+                uint32_t unordered = 0;  // not 0: there may be a NaN, which is larger than every number
                 #pragma GCC ivdep
                 #pragma GCC unroll 1
                 for (int64_t c = 0; c < 16; ++c) {
                     float best = values[c];
+                    float total = best;
                     uint32_t place = 0;
                     #pragma GCC unroll 4
                     for (int64_t tap = 1; tap < 4; ++tap) {
                         const float value = values[tap * 16 + c];
-                        const bool larger = value > best || (value != value && best == best);
+                        const bool larger = value > best;
                         best = larger ? value : best;
                         place = larger ? (uint32_t)(tap) : place;
+                        total += value;
                     }
-                    y[out + c] = best;
+                    maxima[c] = best;
                     places[c] = place;
+                    unordered |= total != total;
                 }
+                if (unordered) {
+                    #pragma GCC ivdep
+                    #pragma GCC unroll 1
+                    for (int64_t c = 0; c < 16; ++c) {
+                        float best = values[c];
+                        uint32_t place = 0;
+                        #pragma GCC unroll 4
+                        for (int64_t tap = 1; tap < 4; ++tap) {
+                            const float value = values[tap * 16 + c];
+                            const bool larger = value > best || (value != value && best == best);
+                            best = larger ? value : best;
+                            place = larger ? (uint32_t)(tap) : place;
+                        }
+                        maxima[c] = best;
+                        places[c] = place;
+                    }
+                }
+                tg_store_f32x8(y + out, maxima, 16, past);
                 for (int64_t c = 0; c < 16; ++c)
                     position[out + c] = (uint8_t)places[c];
             }
         }
     }
+    if (past)
+        tg_stores_done();
 }
 
 /*
