@@ -172,6 +172,29 @@ def test_bits_of_a_convolution_and_of_rows(runner: Runner) -> None:
         np.testing.assert_array_equal(found[1] != 0, second.uniform((count, 64)) >= 0.5)
 
 
+@pytest.mark.parametrize("channels", [8, 3])
+def test_bits_of_pictures_that_are_flattened(channels: int, runner: Runner) -> None:
+    """Dropout of pictures before a product: its gradient takes their numbers as rows, of 280 or of 105."""
+    columns = 5 * 7 * channels
+    image, w = fed(5, 7, channels), variable(columns, 40)
+    y = tf.matmul(tf.reshape(tf.nn.dropout(image, keep_prob=0.75, seed=3), [-1, columns]), w)
+    (gradient,) = tf.gradients(tf.reduce_sum(tf.square(y)), image)
+    drawing = [g.kind for g in kernel_groups([y, gradient], image) if g.drawn]
+    assert drawing == ["pointwise", "matmul"]
+    assert not stored([y, gradient], image)
+    masks = Masks(random_op())
+    runner.execute(tf.global_variables_initializer())
+    a = runner.run(w).astype(np.float64)
+    for count in COUNTS:
+        array = numbers(count, 5, 7, channels).astype(np.float64)
+        kept = masks.uniform(array.shape) >= np.float32(0.25)
+        out, dx = runner.run([y, gradient], {image: array.astype(np.float32)})
+        wanted = np.where(kept, array / 0.75, 0.0).reshape(count, columns) @ a
+        close(out, wanted, 1e-4)
+        close(dx, np.where(kept, (2 * wanted @ a.T).reshape(array.shape) / 0.75, 0.0), 1e-4)
+        assert not np.any((dx != 0) & ~kept)
+
+
 def test_a_fed_probability(runner: Runner) -> None:
     x, keep = fed(64), tf.placeholder(tf.float32, [])
     y = tf.nn.dropout(x, keep_prob=keep, seed=5)

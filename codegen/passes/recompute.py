@@ -114,12 +114,20 @@ def refused(groups: Sequence[Group], recomputed: Collection[Node]) -> dict[Node,
 
 
 def _misplaced(group: Group, drawn: Node, recomputed: Collection[Node]) -> str | None:
-    """A reason if the group uses random numbers, or a mask made of them, at other positions than those of its loops."""
+    """A reason if the group uses random numbers, or a mask made of them, at other positions than those of its loops.
+
+    A product or convolution finishes its results one by one: it takes the numbers of a flattened picture as well.
+    """
     made = {drawn}
+    takes_reshaped = group.anchor is not None and isinstance(group.anchor.kind, Primitive)
     for node in group.nodes:
         accesses = [access_of(v) for v in node.data_inputs() if not v.dtype.is_ref]
         for access in accesses:
-            if access.base.op in made and not (access.is_whole and access.dims == access.base.dims == group.domain):
+            if access.base.op not in made:
+                continue
+            is_placed = access.dims == group.domain or (takes_reshaped and node in recomputed)
+            is_shaped = access.base.dims == group.domain or takes_reshaped
+            if not (access.is_whole and is_placed and is_shaped):
                 return "random numbers at other positions"
         if node in recomputed and any(a.base.op in made for a in accesses):
             made.add(node)
