@@ -30,7 +30,7 @@ _statistics = Statistics()
 _lock = threading.Lock()
 # never unloaded: the thread pool's code is in one of them
 _modules: dict[str, Any] = {}
-_pools: list[Any] = []
+_pools: dict[int, Any] = {}  # by their number of threads
 _started: dict[str, threading.Thread] = {}  # by the key of the module that each of them compiles
 
 
@@ -121,11 +121,11 @@ def thread_count(config: Any = None) -> int:
 
 
 def pool(threads: int) -> Any:
-    """The thread pool of this process; the first call makes it, with `threads` threads."""
+    """The pool of so many threads, which all steps of this process that want as many share."""
     with _lock:
-        if not _pools:
-            _pools.append(_load(_pool_name(), _pool_source).tg_new_pool(threads))
-        return _pools[0]
+        if threads not in _pools:
+            _pools[threads] = _load(_pool_name(), _pool_source).tg_new_pool(threads)
+        return _pools[threads]
 
 
 def start_pool() -> None:

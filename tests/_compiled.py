@@ -13,13 +13,10 @@ import pytest
 import tfgraph as tf
 from tests._c_compiler import COMPILER
 from tests._evaluate import refuse_interpreter
-from tfgraph.runtime import cpu
 
 SIZES = (0, 1, 7, 8, 9, 33)  # of batches: nothing, one, around a vector, more than one vector
 THREADS = (1, 2, 4)
 FLAGS = "-Wall -Wextra -Werror"
-
-_pools: dict[int, list[Any]] = {threads: [] for threads in THREADS}
 
 
 class Runner:
@@ -32,7 +29,6 @@ class Runner:
     def _each(self) -> Iterator[tf.Session]:
         for threads, session in self._sessions.items():
             self._monkeypatch.setenv("TFGRAPH_NUM_THREADS", str(threads))
-            self._monkeypatch.setattr(cpu, "_pools", _pools[threads])
             yield session
 
     def run(self, fetches: Any, feeds: Mapping[Any, Any] | None = None) -> Any:

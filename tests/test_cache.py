@@ -361,7 +361,7 @@ def test_threads_that_load_the_same_source(counted: cpu.Statistics) -> None:
 
 @pytest.fixture
 def no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "_pools", [])
+    monkeypatch.setattr(cpu, "_pools", {})
     monkeypatch.setattr(cpu, "_started", {})
 
 
@@ -396,6 +396,14 @@ def test_a_pool_that_was_started_in_vain(
     assert not list(folder.glob(".build-*"))
     monkeypatch.delenv("CC")
     assert cpu.pool(1) != cpu.ffi.NULL
+
+
+def test_every_number_of_threads_has_a_pool(no_pool: None, counted: cpu.Statistics) -> None:
+    """A session with two threads has two, whatever an earlier one had."""
+    one, two = cpu.pool(1), cpu.pool(2)
+    assert one != two
+    assert (cpu.pool(1), cpu.pool(2)) == (one, two)
+    assert cpu.statistics().compilations - counted.compilations <= 1  # they share their code
 
 
 def test_starting_a_pool_without_a_compiler(no_pool: None, monkeypatch: pytest.MonkeyPatch) -> None:
