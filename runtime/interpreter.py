@@ -16,6 +16,7 @@ import numpy as np
 from ..dtypes import DType, as_dtype, short_name
 from ..errors import InvalidArgumentError, OpError, ShapeError
 from ..opdef import Array, Call
+from ..order import shares_memory
 from ..philox import SAMPLERS, reserved, sample
 from ..reference import compute
 from ..run_errors import at_node, unfed, uninitialized, uninitialized_fetch
@@ -219,6 +220,10 @@ class _Run:
     def _variable(self, op: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
         return [_Reference(op.name, op.outputs[0])]
 
+    def _identity(self, op: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
+        held = self._read(inputs[0], op)
+        return inputs if shares_memory(op) else self._compute(op, [held])
+
     def _is_initialized(self, op: Operation, inputs: Sequence[Any]) -> Sequence[Any]:
         (value,) = inputs
         return [np.asarray(not isinstance(value, _Reference) or self.transaction.read(value.variable) is not None)]
@@ -254,6 +259,7 @@ _MERGES = frozenset(("Merge", "RefMerge"))
 
 _SPECIAL: dict[str, Callable[[_Run, Operation, Sequence[Any]], Sequence[Any]]] = {
     "Assign": _Run._assign,
+    "Identity": _Run._identity,
     "IsVariableInitialized": _Run._is_initialized,
     "Merge": _Run._merge,
     "NoOp": _Run._no_op,

@@ -35,6 +35,24 @@ def test_moving_averages(backend: str) -> None:
             np.testing.assert_allclose(sess.run(shadow), expected, rtol=1e-5)
 
 
+def test_an_average_that_waits_for_a_step_is_of_what_it_leaves(backend: str) -> None:
+    v = tf.Variable([1.0, 2.0])
+    before = v * 1.0
+    step = tf.train.GradientDescentOptimizer(0.1).minimize(tf.reduce_sum(v))
+    averages = tf.train.ExponentialMovingAverage(0.5)
+    with tf.control_dependencies([step]):
+        update, after = averages.apply([v]), v * 1.0
+    value, expected = np.array([1.0, 2.0]), np.array([1.0, 2.0])
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for _ in range(3):
+            found = sess.run([before, after, update])
+            np.testing.assert_allclose(found[:2], [value, value - 0.1], rtol=1e-6)
+            value = value - 0.1
+            expected = (expected + value) / 2
+            np.testing.assert_allclose(sess.run(averages.average(v)), expected, rtol=1e-6)
+
+
 def test_an_average_of_a_tensor_is_corrected_for_its_start(backend: str) -> None:
     x = tf.placeholder(tf.float32, [2])
     value = x * 1.0

@@ -52,6 +52,15 @@ def _without_identities(tensor: Tensor, fed: Container[Tensor]) -> Tensor:
     return source if source.dtype.is_ref and source not in fed else tensor
 
 
+def shares_memory(op: Operation) -> bool:
+    """True for the identity that a variable is read through: who takes it sees the variable as it is by then.
+
+    TensorFlow's shares the variable's memory. So a moving average that waits for a training step averages what that
+    leaves. An identity that waits for something itself (`read_value`) is the value of its own moment.
+    """
+    return op.type == "Identity" and op.inputs[0].op.type == "VariableV2" and not op.control_inputs
+
+
 def _priority(op: Operation) -> tuple[bool, int]:
     return op.opdef.effect == "write", op.id
 

@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import InvalidArgumentError, ShapeError
 from ...guards import SWITCHES
 from ...opdef import REGISTRY, Host, OpDef, Update
+from ...order import shares_memory
 from ...run_errors import at_node, unfed
 from ...shapes import Batch, Undecided, show
 from ..internal import feed, read
@@ -175,7 +176,7 @@ class _Specialiser:
         return self.builder.add(read, (value,), attrs).outputs[0]
 
     def _identity(self, op: Any, inputs: list[Value]) -> Sequence[Value]:
-        return [self._deref(inputs[0])]
+        return inputs if inputs[0].dtype.is_ref and shares_memory(op) else [self._deref(inputs[0])]
 
     _stopgradient = _preventgradient = _identity
 

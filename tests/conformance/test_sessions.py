@@ -90,6 +90,16 @@ def a_variable_is_that_after_the_step(tf: Any) -> Any:
         return [first[:1] + first[2:], session.run([w, before, double]), session.run([step, w])]
 
 
+def what_waits_for_a_step_sees_what_it_leaves(tf: Any) -> Any:
+    v = tf.Variable([1.0, 2.0])
+    train = tf.train.GradientDescentOptimizer(0.1).minimize(tf.reduce_sum(v))
+    averages = tf.train.ExponentialMovingAverage(0.5)
+    with tf.control_dependencies([train]):
+        double, update = v * 2.0, averages.apply([v])
+    with initialised(tf) as session:
+        return [session.run([double, update])[0], session.run(double), session.run([averages.average(v), v])]
+
+
 def initial_values_in_order(tf: Any) -> Any:
     """Variables made of others' initial values need no care about the order of their initialisers."""
     a = tf.Variable(tf.random_normal([3], seed=5))
@@ -334,7 +344,7 @@ def devices(tf: Any) -> Any:
 
 SCRIPTS: list[Callable[[Any], Any]] = [
     updates_in_order, updates_return_the_new_value, groups_and_tuples, a_loss_is_that_before_the_step,
-    a_variable_is_that_after_the_step, initial_values_in_order, variables_of_two_sessions, branches_with_effects, nested_branches, branches_over_batches,
+    a_variable_is_that_after_the_step, what_waits_for_a_step_sees_what_it_leaves, initial_values_in_order, variables_of_two_sessions, branches_with_effects, nested_branches, branches_over_batches,
     feeds_of_any_tensor, feeds_of_every_kind, defaults, fetch_structures, a_graph_grows_between_runs, callables,
     partial_shapes, scopes, collections, graphs_and_defaults, descriptions, devices,
 ]  # fmt: skip
