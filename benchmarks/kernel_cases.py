@@ -217,6 +217,8 @@ REDUCTIONS = (
             ("argmax_rows", "position of each row's maximum"),
         )
     ),
+    _moving("reduction", "running sum of each row of 4096 x 1024", "cumsum", 2 * 2**22, shape=(4096, 1024)),
+    _moving("reduction", "the 8 largest of each row of 4096 x 1024", "top_k", 2**22 + 2 * 2**15, shape=(4096, 1024), k=8),
 )
 
 NORMALISATIONS = (
@@ -284,6 +286,7 @@ MOVES = (
     _moving("moves", "transpose 2048 x 2048", "transpose", 2 * 2048**2, shape=(2048, 2048), axes=(1, 0)),
     _moving("moves", "NHWC to NCHW, 64x64x64 x 32", "transpose", 2 * math.prod(_BLOCK), shape=_BLOCK, axes=(0, 3, 1, 2)),
     _moving("moves", "join two 4096 x 512 by columns", "concat", 4 * 4096 * 512, shape=(4096, 512)),
+    _moving("moves", "zeros around 64x64x64 x 32", "pad", math.prod(_BLOCK) + 32 * 66 * 66 * 64, shape=_BLOCK),
     _moving("moves", "transpose 64 x 32", "transpose", 2 * 64 * 32, shape=(64, 32), axes=(1, 0), quick=True),
 )
 

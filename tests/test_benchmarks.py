@@ -20,6 +20,7 @@ sys.path.append(str(ROOT))
 
 from benchmarks import models, nets, report  # noqa: E402  the folder is no part of the package
 from benchmarks.kernel_cases import CASES  # noqa: E402
+from benchmarks.operations import with_numpy, with_tfgraph  # noqa: E402
 from benchmarks.options import Options  # noqa: E402
 from benchmarks.peaks import Peaks  # noqa: E402
 
@@ -80,6 +81,12 @@ def test_a_peer_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch, c
     assert "JAX `jit` + optax: jax, optax is not installed." in report.report(
         {"machines": {"nets": {}}, "nets": part}, False
     )
+
+
+def test_every_case_is_measured() -> None:
+    wanted = {case.operation for case in CASES}
+    assert set(with_tfgraph.OPERATIONS) == wanted
+    assert set(with_numpy.OPERATIONS) < wanted  # what takes NumPy several calls is left out
 
 
 @pytest.mark.parametrize("name", models.NETS)

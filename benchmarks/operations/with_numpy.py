@@ -87,6 +87,12 @@ def _transpose(sizes: Mapping[str, Any]) -> Call:
     return lambda: np.copyto(result, view)
 
 
+def _cumsum(sizes: Mapping[str, Any]) -> Call:
+    x = numbers(*sizes["shape"])
+    result = np.zeros_like(x)
+    return lambda: np.cumsum(x, 1, out=result)
+
+
 def _concat(sizes: Mapping[str, Any]) -> Call:
     parts = [numbers(*sizes["shape"]), numbers(*sizes["shape"], seed=1)]
     result = np.concatenate(parts, 1)
@@ -104,10 +110,12 @@ OPERATIONS: dict[str, Callable[[Mapping[str, Any]], Call]] = {
     "sum_columns": _reduced(lambda x: x.sum(0)),
     "max_rows": _reduced(lambda x: x.max(1)),
     "argmax_rows": _reduced(lambda x: x.argmax(1)),
+    "cumsum": _cumsum,
     "random_uniform": _uniform,
     "random_normal": _normal,
     "gather": _gather,
     "scatter_add": _scatter_add,
     "transpose": _transpose,
     "concat": _concat,
+    "pad": _reduced(lambda x: np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))),
 }

@@ -155,6 +155,11 @@ def _concat(sizes: Mapping[str, Any]) -> Graph:
     return tf.concat([x, y], 1), {x: x_values, y: y_values}
 
 
+def _top_k(sizes: Mapping[str, Any]) -> Graph:
+    x, values = _fed(numbers(*sizes["shape"]))
+    return list(tf.nn.top_k(x, sizes["k"])), {x: values}
+
+
 def _updates(make: Callable[[], Any]) -> Callable[[Mapping[str, Any]], Graph]:
     def operation(sizes: Mapping[str, Any]) -> Graph:
         feeds, pairs = {}, []
@@ -183,6 +188,8 @@ OPERATIONS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
     "sum_columns": _rows(lambda x: tf.reduce_sum(x, 0)),
     "max_rows": _rows(lambda x: tf.reduce_max(x, 1)),
     "argmax_rows": _rows(lambda x: tf.argmax(x, 1)),
+    "cumsum": _rows(lambda x: tf.cumsum(x, 1)),
+    "top_k": _top_k,
     "softmax": _rows(tf.nn.softmax),
     "softmax_cross_entropy": _softmax_cross_entropy,
     "batch_norm": _batch_norm,
@@ -196,6 +203,7 @@ OPERATIONS: dict[str, Callable[[Mapping[str, Any]], Graph]] = {
     "scatter_add": _scatter_add,
     "transpose": _transpose,
     "concat": _concat,
+    "pad": _rows(lambda x: tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])),
     "Adam": _updates(lambda: tf.train.AdamOptimizer(1e-6)),
     "momentum": _updates(lambda: tf.train.MomentumOptimizer(1e-9, 0.9)),
 }

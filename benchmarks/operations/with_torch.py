@@ -157,6 +157,11 @@ def _concat(sizes: Mapping[str, Any]) -> Call:
     return lambda: torch.cat(parts, 1)
 
 
+def _top_k(sizes: Mapping[str, Any]) -> Call:
+    x = _tensor(*sizes["shape"])
+    return lambda: torch.topk(x, sizes["k"], 1)
+
+
 def _updates(make: Callable[[list[torch.Tensor]], torch.optim.Optimizer]) -> Callable[[Mapping[str, Any]], Call]:
     def operation(sizes: Mapping[str, Any]) -> Call:
         variables = [torch.from_numpy(np.array(numbers(*shape))).requires_grad_() for shape in sizes["shapes"]]
@@ -183,6 +188,8 @@ OPERATIONS: dict[str, Callable[[Mapping[str, Any]], Call]] = {
     "sum_columns": _rows(lambda x: x.sum(0)),
     "max_rows": _rows(lambda x: torch.amax(x, 1)),
     "argmax_rows": _rows(lambda x: torch.argmax(x, 1)),
+    "cumsum": _rows(lambda x: torch.cumsum(x, 1)),
+    "top_k": _top_k,
     "softmax": _rows(lambda x: torch.softmax(x, 1)),
     "softmax_cross_entropy": _softmax_cross_entropy,
     "batch_norm": _batch_norm,
@@ -196,6 +203,7 @@ OPERATIONS: dict[str, Callable[[Mapping[str, Any]], Call]] = {
     "scatter_add": _scatter_add,
     "transpose": _transpose,
     "concat": _concat,
+    "pad": _rows(lambda x: functional.pad(x, (0, 0, 1, 1, 1, 1))),
     "Adam": _updates(lambda variables: torch.optim.Adam(variables, lr=1e-6, fused=True)),
     "momentum": _updates(lambda variables: torch.optim.SGD(variables, lr=1e-9, momentum=0.9, fused=True)),
 }
