@@ -78,6 +78,9 @@ CASES = {
     "thin, 4 channels": convolution((10, 20, 4), (5, 5, 16)),
     "thin, strides differ": convolution((14, 37, 1), (4, 3, 64), stride=(3, 2), dilation=(1, 2)),
     "thin, rows without taps": replace(convolution((6, 12, 2), (3, 3, 16)), pad_top=4, out_h=12),
+    "narrow": convolution((9, 20, 32), (3, 3, 3)),
+    "narrow, dilated": convolution((12, 40, 16), (3, 2, 1), "VALID", dilation=(2, 3)),
+    "narrow, stride 2": convolution((13, 41, 48), (5, 5, 4), stride=(2, 2)),
     "window in scratch": convolution((6, 400, 130), (5, 3, 8)),
 }
 

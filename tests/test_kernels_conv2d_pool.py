@@ -54,6 +54,7 @@ CASES = {
     "thin, with edges": pair(convolution((20, 22, 3), (3, 3, 64)), (2, 2), (2, 2)),
     "thin, places left out": pair(convolution((29, 30, 2), (3, 3, 16), stride=(1, 1)), (2, 2), (3, 3), "VALID"),
     "thin, odd size": pair(convolution((21, 35, 4), (5, 5, 16), stride=(2, 2)), (3, 2), (3, 2), "VALID"),
+    "narrow": pair(convolution((12, 24, 16), (3, 3, 2)), (2, 2), (2, 2)),
     "whole picture": pair(convolution((6, 6, 3), (3, 3, 10)), (6, 6), (6, 6)),
     "windows larger than the picture": pair(convolution((3, 3, 3), (2, 2, 10)), (4, 4), (4, 4)),
 }

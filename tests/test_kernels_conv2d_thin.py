@@ -1,4 +1,4 @@
-"""Convolutions of 1 to 4 channels: when they have kernels of their own, on every target, and stores past the caches."""
+"""Convolutions from and to 1 to 4 channels: when they have kernels of their own, on every target, stores past the caches."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tfgraph.codegen.target import TARGETS
 
 THIN = tuple(name for name in CASES if name.startswith("thin"))
 THIN_POOLED = tuple(name for name in POOLED if name.startswith("thin"))
+NARROW = tuple(name for name in CASES if name.startswith("narrow"))
 WHOLE = tuple(name for name, target in TARGETS.items() if target.vector_bytes >= 16)
 
 
@@ -50,6 +51,33 @@ def test_every_target(name: str, direction: str, target: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("target", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("name", NARROW)
+def test_few_results(name: str, target: str, tmp_path: Path) -> None:
+    kernel = emitted(CASES[name], target)
+    fills_half = 8 * CASES[name].out_c > TARGETS[target].vector_bytes
+    assert kernel.method.startswith("direct" if fills_half else "narrow")
+    check(CASES[name], Compiled(kernel, tmp_path), 3)
+
+
+@pytest.mark.parametrize("target", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("name", ["thin", "thin, stride 2", "thin, dilated"])
+def test_gradients_of_few_channels(name: str, target: str, tmp_path: Path) -> None:
+    spec = replace(CASES[name], direction="backprop_input")
+    kernel = emitted(spec, target)
+    fills_half = 8 * spec.in_c > TARGETS[target].vector_bytes
+    assert kernel.method.startswith("direct" if fills_half else "narrow")
+    check(spec, Compiled(kernel, tmp_path), 3)
+
+
+@pytest.mark.parametrize("channels", [64, 128])
+def test_many_filters_are_left_to_winograds_method(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the first-level cache does not hold."""
+    monkeypatch.setenv("TFGRAPH_CONV", "auto")
+    method = emitted(convolution((64, 64, channels), (5, 5, 3)), "avx512").method
+    assert method.startswith("narrow" if channels == 64 else "Winograd")
+
+
+@pytest.mark.parametrize("target", ["avx512", "avx2", "sse2"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_pooled_on_targets(direction: str, target: str, tmp_path: Path) -> None:
     check_pooled(POOLED["thin, with edges"], direction, tmp_path, (3,), target)
@@ -64,8 +92,8 @@ def test_float64(direction: str, tmp_path: Path) -> None:
     check_pooled(replace(POOLED["thin"], conv=conv, pool=pool), direction, tmp_path / "pooled", (0,))
 
 
-@pytest.mark.parametrize("direction", ["forward", "backprop_filter"])
-@pytest.mark.parametrize("name", THIN)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("name", [*THIN, *NARROW])
 def test_memory(name: str, direction: str, tmp_path: Path) -> None:
     spec = replace(CASES[name], direction=direction)
     values, wanted = arrays(spec, 3)

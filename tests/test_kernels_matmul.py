@@ -53,6 +53,7 @@ SHAPES = {
     "rows times matrices": MatMulSpec(1, 33, 20, batch=N),
     "better transposed": MatMulSpec(N, 100, 2100),
     "better transposed, shared out": MatMulSpec(N, 35, 9000),
+    "several blocks, fetched": MatMulSpec(401, 1200, 900),
     "last columns as rows": MatMulSpec(480, 100, N),
     "last columns as rows of whole blocks": MatMulSpec(80, 36, 300),
 }
@@ -138,8 +139,8 @@ def test_update_in_the_epilogue(columns: int, tmp_path: Path) -> None:
     spec = MatMulSpec(rows, columns, N, transpose_a=True)
     place = f"row * {columns} + column"
     epilogue = Epilogue((f"const float v1 = bias[{place}] - 0.5f * acc;",), (f"y[{place}] = v1;",))
-    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b", "bias"), "y", "float"), epilogue)
-    assert "met[] = {bias}" in emitted.source
+    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b", "bias"), "y", "float"), epilogue, target=TARGETS["avx512"])
+    assert "later[0] = (tg_later_f32){bias + " in emitted.source
     kernel = compiled(spec, tmp_path, None, epilogue)
     for batch in (1, 70, 300):
         a, b, product = operands(spec, batch)
@@ -149,12 +150,28 @@ def test_update_in_the_epilogue(columns: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [1040, 270], ids=["packed", "as it lies"])
-def test_large_right_operand_is_fetched(columns: int, tmp_path: Path) -> None:
-    """Its next rows are fetched while sums are made, but none behind its end."""
-    spec = MatMulSpec(N, columns, 2_200_000 // columns)
-    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b"), "y", "float"))
-    assert any("__builtin_prefetch(ahead + step * ahead_pitch" in item.source for item in emitted.shared)
+@pytest.mark.parametrize("transposed", ["nn", "nt", "tn", "tt"])
+def test_large_right_operand_is_fetched(columns: int, transposed: str, tmp_path: Path) -> None:
+    """The operands' next blocks are fetched while sums are made: of k, of the next share of it, of the next columns."""
+    flags = {"transpose_a": transposed[0] == "t", "transpose_b": transposed[1] == "t"}
+    spec = MatMulSpec(N, columns, 2_200_000 // columns, **flags)
+    emitted = matmul.emit(spec, "k00_matmul", prologue(("a", "b"), "y", "float"), target=TARGETS["avx512"])
+    assert "tg_later_f32_piece(later, 2, ahead_columns, left, &ahead_pitch)" in emitted.source
     check(spec, compiled(spec, tmp_path), 70)
+
+
+def test_blocks_are_shared_evenly() -> None:
+    """Two threads have a half each, though 48 columns are as good a tile as 32: blocks of 288 and 212 are no halves."""
+    found = matmul.plan(MatMulSpec(N, 500, 15488), TARGETS["avx512"])
+    assert (found.width, found.block_columns) == (32, 256)
+
+
+@pytest.mark.parametrize("k", [33, 300])
+def test_panel_of_varying_width_is_complete(k: int) -> None:
+    """How many columns the last panel has is known in a run only, so there is no narrower tile for it."""
+    found = matmul.plan(MatMulSpec(300, N, k), TARGETS["avx512"])
+    assert found.narrow == 0
+    assert batch_size(N, 128) % found.width == 0
 
 
 def test_shares_of_k_need_scratch() -> None:
@@ -172,9 +189,9 @@ def test_shares_of_k_need_scratch() -> None:
         (MatMulSpec(N, 1, 9000), "N x 9000 x 1, a streams past"),
         (
             MatMulSpec(N, 1024, 3136, transpose_b=True),
-            "N x 3136 x 1024, tile 8 x 32, b packed, a copied, k in blocks of 314",
+            "N x 3136 x 1024, tile 8 x 32, b packed, k in blocks of 128",
         ),
-        (MatMulSpec(N, 100, 9216), "N x 9216 x 100, transposed, tile 10 x 32, a packed, k in 8 shares"),
+        (MatMulSpec(N, 100, 9216), "N x 9216 x 100, transposed, tile 8 x 32, a packed, k in 8 shares"),
         (
             MatMulSpec(9216, 100, N, transpose_a=True),
             "9216 x N x 100, tile 8 x 32, b as it lies, a copied, last 4 columns as rows, k in blocks of 256",
@@ -201,6 +218,8 @@ def test_method(spec: MatMulSpec, method: str) -> None:
         MatMulSpec(300, 1, N, transpose_a=True),
         MatMulSpec(N, 100, 2100),
         MatMulSpec(480, 100, N, transpose_a=True),
+        MatMulSpec(N, 270, 4100),
+        MatMulSpec(N, 270, 4100, transpose_b=True),
     ],
     ids=str,
 )

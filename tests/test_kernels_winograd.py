@@ -14,7 +14,8 @@ from tests.test_kernels_conv2d import DIRECTIONS, OPERANDS, arrays, convolution,
 from tfgraph.codegen.emitted import Epilogue
 from tfgraph.codegen.kinds import conv2d, conv2d_filter, conv2d_sweep, winograd, winograd_filter
 from tfgraph.codegen.kinds.conv2d_window import Conv2DSpec
-from tfgraph.codegen.kinds.winograd_transforms import POINTS, STEP, Terms, transform
+from tfgraph.codegen.kinds.winograd_choice import FORMS
+from tfgraph.codegen.kinds.winograd_transforms import Form, Terms, transform
 from tfgraph.codegen.target import TARGETS, host_target
 from tfgraph.shapes import Batch
 
@@ -46,11 +47,11 @@ CASES = {
     "5x5, first layer": convolution((13, 12, 1), (5, 5, 32)),
 }  # fmt: skip
 ERROR = {"float32": 1e-5, "float64": 2e-14}
-"""Of the result's scale: some three times what is found. The 8 points of 5 x 5 filters err three times as much."""
+"""Of the result's scale: some three times what is found. The 7 and 8 points of 2 x 2 and 5 x 5 filters err more."""
 
 
 def allowed(spec: Conv2DSpec) -> float:
-    return ERROR[spec.dtype] * (3 if spec.filter_h == 5 else 1)
+    return ERROR[spec.dtype] * {2: 2, 3: 1, 5: 3}[spec.filter_h]
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ def test_convolution(case: str, direction: str, tmp_path: Path) -> None:
         check(spec, kernel, batch)
 
 
-EDGES = [f"{taps}x{taps}, squares over the edge" for taps in POINTS]
+EDGES = [f"{taps}x{taps}, squares over the edge" for taps in FORMS]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -139,15 +140,15 @@ def matrix(rows: tuple[Terms, ...], columns: int, lines: tuple[tuple[str, Terms]
     return [expand(terms) for terms in rows]
 
 
-@pytest.mark.parametrize("taps", POINTS)
-def test_maps_are_exact(taps: int) -> None:
+@pytest.mark.parametrize("form", [form for forms in FORMS.values() for form in forms], ids=str)
+def test_maps_are_exact(form: Form) -> None:
     """With exact numbers the maps compute a correlation, and its transposes, in one dimension."""
     maps = {}
     for role in ("input", "filter", "output", "gradient", "taps"):
-        t = transform(role, taps)
+        t = transform(role, form)
         maps[role] = np.array(matrix(t.results, t.inputs, t.lines), object)
     tensor = np.einsum("ap,pb,pc->abc", maps["output"], maps["filter"], maps["input"])
-    for a, b, c in np.ndindex(STEP, taps, STEP + taps - 1):
+    for a, b, c in np.ndindex(form.step, form.taps, form.side):
         assert tensor[a, b, c] == (a + b == c)
     assert (maps["gradient"] == maps["output"].T).all()
     assert (maps["taps"] == maps["filter"].T).all()
@@ -227,7 +228,7 @@ BETTER = {
 WORSE = {
     "few squares": replace(convolution((4, 4, 64), (3, 3, 64)), images=2),
     "few channels": convolution((64, 64, 3), (3, 3, 4)),
-    "squares mostly over the edge": convolution((6, 6, 64), (2, 2, 64)),
+    "squares mostly over the edge": convolution((2, 2, 64), (2, 2, 64)),
 }
 
 

@@ -25,14 +25,14 @@ from .scribe import Scribe
 OWN_NAMES = frozenset(
     (
         "a b x w y dy dx dw position scratch acc row column h q image first_row end_row first_tap end_tap i_begin i_end "
-        "j_begin j_end column_sums pixel"
+        "j_begin j_end column_sums pixel next next_column next_depth next_columns ahead_shift ahead_columns"
     ).split()
 )
 TEMPLATES = tuple(
     f"c/{name}.c.j2"
     for name in (
-        "matmul matmul_few matmul_finish conv2d conv2d_filter conv2d_pool conv2d_window winograd winograd_filter "
-        "winograd_pool finish pool take_larger column_totals matmul_columns"
+        "matmul matmul_few matmul_operands matmul_tiles matmul_columns matmul_finish conv2d conv2d_filter conv2d_pool "
+        "conv2d_window winograd winograd_filter winograd_pool finish pool take_larger column_totals"
     ).split()
 )  # fmt: skip
 

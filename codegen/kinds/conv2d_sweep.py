@@ -21,6 +21,7 @@ from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologu
 from ..render import render
 from ..target import Target, Tile, choose_tile
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from .conv2d_narrow import NarrowTile, copied_tile, gradient_tile, suits, tile_pixels
 from .conv2d_thin import ThinRow, thin_row
 from .conv2d_window import STACK_BYTES, Conv2DSpec, Window
 from .past_caches import is_past, kept_rows, store_functions, store_name
@@ -140,10 +141,11 @@ class SweepPlan:
     stores_directly: bool
     pool: PoolPlan | None = None
     thin: ThinRow | None = None
+    narrow: NarrowTile | None = None
     result: str = ""  # the pointer to what is stored row by row, as whole vectors
 
     c_type = property(lambda self: self.element.c_type)
-    width = property(lambda self: self.tile.vectors * self.element.lanes)
+    width = property(lambda self: self.columns if self.narrow else self.tile.vectors * self.element.lanes)
     down = property(lambda self: self.vertical.reach)
     clips_rows = property(lambda self: not self.down.is_inside)
     first_tap = property(lambda self: "first_tap" if self.clips_rows else "0")
@@ -327,21 +329,25 @@ def plan(
     channels, columns = (spec.in_c, spec.out_c) if forward else (spec.out_c, spec.in_c)
     fewest = min(phase.reach.out for phase in horizontals)
     steps = max(len(p.taps) for p in verticals) * max(len(p.taps) for p in horizontals) * channels
-    thin = thin_row(element, across, channels, columns) if forward else None
-    tile = Tile(1, thin.vectors) if thin else choose_tile(target, fewest, element.vectors(columns), max(steps, 1))
-    width = tile.vectors * element.lanes
+    is_narrow = suits(spec, element)
+    thin = thin_row(element, across, channels, columns) if forward and not is_narrow else None
+    tile = choose_tile(target, fewest, element.vectors(columns), max(steps, 1))
+    if thin or is_narrow:
+        tile = Tile(1, thin.vectors) if thin else Tile(tile_pixels(element, columns), 1)
+    width = columns if is_narrow else tile.vectors * element.lanes
     taps = [
         i * spec.filter_w + j for v in verticals for h in horizontals for i in v.taps for j in h.taps
     ]  # fmt: skip
     filters = None
-    if not forward or columns % width or (columns * element.bytes >= FAR_ROWS and not thin):
+    if not is_narrow and (not forward or columns % width or (columns * element.bytes >= FAR_ROWS and not thin)):
         filters = FilterPack(
             len(taps), tuple(taps), channels, columns, width, not forward, spec.out_c,
             pack_functions(element, width, not forward)[-1].name,
         )  # fmt: skip
-    filter_bytes = -(-filters.elements * element.bytes // 64) * 64 if filters else 0
+    copied = filters.elements if filters else len(taps) * channels * columns if is_narrow and forward else 0
+    filter_bytes = _whole_lines(copied, element)
     function = tile_function(element, tile, horizontals[0].reach.stride * channels)
-    stores_rows = pooling and pooling.stores_y and not pooling.is_clipped and columns % width == 0
+    stores_rows = pooling and pooling.stores_y and not pooling.is_clipped and columns % width == 0 and not is_narrow
     plans: list[SweepPlan] = []
     position = 0
     single = len(verticals) * len(horizontals) == 1
@@ -352,15 +358,32 @@ def plan(
             operations = max(1, 2 * lines * h.reach.out * v.reach.taps * h.reach.taps * channels * columns)
             spread = _spread(pool, element, h.reach, channels) if pool and not forward else None
             window = _window(spec.images, rows, h.reach, channels, operations, element, filter_bytes, spread)
+            narrow = _narrow_tile(spec, element, (v, h)) if is_narrow else None
             plans.append(SweepPlan(
                 name if single else f"{name}_{v.first}_{h.first}", element, tile, function.name,
                 window, v, h,
                 spec.out_h if forward else spec.in_h, spec.out_w if forward else spec.in_w, channels, columns,
-                filters, position, plain and not pooling and columns % width == 0, pooling,
-                thin, "y" if stores_rows else "",
+                filters, position, plain and not pooling and not is_narrow and columns % width == 0, pooling,
+                thin, narrow, "y" if stores_rows else "",
             ))  # fmt: skip
             position += len(v.taps) * len(h.taps)
     return tuple(plans)
+
+
+def _whole_lines(elements: int, element: Element) -> int:
+    """Bytes of so many elements, up to a whole cache line."""
+    return -(-elements * element.bytes // 64) * 64
+
+
+def _narrow_tile(spec: Conv2DSpec, element: Element, phases: tuple[Phase, Phase]) -> NarrowTile:
+    """The tile of a phase (its rows and columns) of sums for few channels."""
+    down, across = phases
+    forward = spec.direction == "forward"
+    channels, columns = (spec.in_c, spec.out_c) if forward else (spec.out_c, spec.in_c)
+    steps = across.reach.stride * channels, across.reach.dilation * channels
+    if forward:
+        return copied_tile(element, columns, channels, (down.reach.taps, across.reach.taps), *steps)
+    return gradient_tile(element, columns, channels, (down.taps, across.taps), spec.filter_w, *steps)
 
 
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target) -> bool:
@@ -374,7 +397,9 @@ def scratch(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> S
     """The packed filters, then one window per chunk where windows are large. Phases run one after the other."""
     plans = plan(spec, "", target, False, pool)
     filters = plans[0].filters
-    fixed = -(-filters.elements * plans[0].element.bytes // 64) * 64 if filters else 0
+    narrow = plans[0].narrow
+    copied = filters.elements if filters else narrow.filter_elements if narrow and narrow.is_copied else 0
+    fixed = _whole_lines(copied, plans[0].element)
     per_image = max(p.window.scratch_bytes * p.window.row_blocks for p in plans)
     if isinstance(spec.images, Batch):
         return Scratch(per_image * spec.images.per, fixed)
@@ -396,8 +421,8 @@ def emit(
         epilogue, result = kept_rows(epilogue, prologue_lines, first.c_type, first.columns, f"kept[{index}]")
         first = replace(first, result=result)
         plans = (first,)
-    tile = tile_function(first.element, first.tile, first.pixel_stride)
-    sums = dict.fromkeys(first.thin.functions) if first.thin else (tile,)
+    own = first.thin or first.narrow
+    sums = dict.fromkeys(own.functions) if own else (tile_function(first.element, first.tile, first.pixel_stride),)
     shared: list[Shared] = [smaller_functions(), vector_type(first.element), *sums]
     shared += store_functions(first.element) if first.past else ()
     shared += {p.window.spread.name: p.window.spread.function for p in plans if p.window.spread}.values()
@@ -405,16 +430,21 @@ def emit(
     if first.filters:
         shared += pack_functions(first.element, first.width, first.filters.transposed)
         launches.append(Launch(f"{name}_filters", str(first.filters.taps * first.filters.panels)))
+    if first.narrow and first.narrow.is_copied:
+        launches.append(Launch(f"{name}_filters", str(first.taps_h * first.taps_w)))
     launches += [Launch(p.name, p.window.chunks) for p in plans]
     source = render(
         "c/conv2d.c.j2", phases=plans, name=name, comment=comment, epilogue=epilogue, filters=first.filters,
         c_type=first.c_type, x=x, y=y, words=frozenset(re.findall(r"\w+", " ".join(epilogue.lines))),
     )  # fmt: skip
     size = scratch(spec, target, pool)
-    filters = "filters packed" if first.filters else "filters as they lie"
+    packed = first.filters or (first.narrow and first.narrow.is_copied)
+    filters = "filters packed" if packed else "filters as they lie"
     phases = [f"{len(plans)} phases"] if len(plans) > 1 else []
     pooled = ["dy spread from its maxima" if first.pool is None else "max pooling"] if pool else []
-    kept = f"thin, {first.width} filters in registers" if first.thin else f"direct, tile {first.tile.rows} x {first.width}"
+    kept = f"{'narrow' if first.narrow else 'direct'}, tile {first.tile.rows} x {first.width}"
+    if first.thin:
+        kept = f"thin, {first.width} filters in registers"
     method = ", ".join([kept, filters, *phases, *pooled])
     return Emitted(
         insert_prologue(source, prologue_lines), tuple(launches), size, tuple(shared), method

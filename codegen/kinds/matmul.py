@@ -18,10 +18,9 @@ from ..render import render
 from ..scalar import C_TYPES, size_text
 from ..target import Target, Tile, host_target
 from ..tiles import (
-    FETCHED_ROWS,
-    LINE_BYTES,
     Element,
     dots_function,
+    later_functions,
     pack_functions,
     smaller_functions,
     stream_function,
@@ -30,9 +29,8 @@ from ..tiles import (
 )
 from .column_sums import column_sums_function
 from .matmul_choice import plan
+from .matmul_later import later_of
 from .matmul_plan import MatMulPlan, MatMulSpec
-
-FETCHED_BYTES = 8 << 20  # 784 x 100 x 256 with Adam, 2.4 MB, takes 8 % longer with fetches
 
 __all__ = ["MatMulSpec", "emit", "operand_lines", "plan", "scratch"]
 
@@ -82,15 +80,13 @@ def emit(
     p = plan(spec, target)
     if epilogue.is_plain:
         epilogue = Epilogue(stores=(f"y[{plus(times('row', size_text(spec.n)), 'column')}] = acc;",))
-    fetched = _fetched(p, epilogue, element)
-    ahead = "rows" if fetched else "column" if _streams_right(p, element) else ""
-    functions = _functions(p, element, ahead)
+    later = later_of(p, epilogue, element)
+    functions = _functions(p, element, later.count > 0)
     if epilogue.beside:
         functions["column_sums"] = (column_sums_function(element, min(p.block_columns, int(spec.n))),)
     shared = [smaller_functions(), vector_type(element), *(item for items in functions.values() for item in items)]
     source = render(
-        "c/matmul.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, fetched=fetched,
-        ahead=ahead, fetched_rows=FETCHED_ROWS, line=LINE_BYTES // element.bytes,
+        "c/matmul.c.j2", p=p, name=name, comment=comment, epilogue=epilogue, later=later,
         row_by_row=not (p.has_whole_rows and _looks_at_places_only(p, epilogue)),
         uses_outer=re.search(rf"\b{p.outer_name}\b", "\n".join(epilogue.lines + epilogue.stores)) is not None,
         **{role: items[-1].name for role, items in functions.items()},
@@ -104,19 +100,6 @@ def emit(
     )  # fmt: skip
 
 
-def _fetched(p: MatMulPlan, epilogue: Epilogue, element: Element) -> list[str]:
-    """The pointers that the epilogue loads from, each at the place of its sum, if that is too much for the caches.
-
-    Variables and their slots in an optimizer's update come in pieces of rows, whose next one no processor foresees:
-    15488 x 128 x 500 with Adam takes 10.8 ms in one thread, and 12.9 if each tile's are fetched at once before it.
-    """
-    if p.swapped or p.tile is None or isinstance(p.spec.m, Batch) or isinstance(p.spec.n, Batch):
-        return []
-    place = re.escape(plus(times("row", p.columns), "column"))
-    found = list(dict.fromkeys(re.findall(rf"\b(\w+)\[{place}\]", "\n".join(epilogue.lines))))
-    return found if p.spec.m * p.spec.n * element.bytes * len(found) >= FETCHED_BYTES else []
-
-
 def _looks_at_places_only(p: MatMulPlan, epilogue: Epilogue) -> bool:
     """The epilogue does the same at every place of the output, whatever its row and column.
 
@@ -127,17 +110,7 @@ def _looks_at_places_only(p: MatMulPlan, epilogue: Epilogue) -> bool:
     return not epilogue.draws and re.search(r"\b(row|column)\b", text) is None
 
 
-def _streams_right(p: MatMulPlan, element: Element) -> bool:
-    """True if the right operand is too much for the caches and comes in blocks of rows, each of which is used several times.
-
-    128 x 15488 x 500 takes 9.5 ms in one thread instead of 10.6.
-    """
-    if p.tile is None or p.transpose_b or isinstance(p.spec.n, Batch) or isinstance(p.spec.k, Batch):
-        return False
-    return p.spec.k > p.block_depth and p.spec.n * p.spec.k * element.bytes >= FETCHED_BYTES
-
-
-def _functions(p: MatMulPlan, element: Element, ahead: str) -> dict[str, tuple[Shared, ...]]:
+def _functions(p: MatMulPlan, element: Element, fetches: bool) -> dict[str, tuple[Shared, ...]]:
     """What the template calls, by its name for it: the function and before it those that it needs."""
     functions: dict[str, tuple[Shared, ...]] = {}
     if p.tile is None or p.may_have_few_rows:
@@ -145,16 +118,18 @@ def _functions(p: MatMulPlan, element: Element, ahead: str) -> dict[str, tuple[S
     if p.tile is None:
         return functions
     narrow = Tile(p.tile.rows, p.narrow // element.lanes)
-    functions["tile"] = (tile_function(element, p.tile, p.row_stride, ahead=ahead),)
+    functions["tile"] = (tile_function(element, p.tile, p.row_stride, fetches=fetches),)
     functions["narrow_tile"] = functions["tile"]
     if p.narrow:
-        functions["narrow_tile"] = (tile_function(element, narrow, p.row_stride, ahead=ahead),)
+        functions["narrow_tile"] = (tile_function(element, narrow, p.row_stride, fetches=fetches),)
     if p.may_have_few_columns:
         functions["few_columns"] = (stream_function(element),)
     if p.rest_tile:
         functions["rest_tile"] = (tile_function(element, p.rest_tile, 1),)
     if p.last_tile:
         functions["last_tile"] = (tile_function(element, p.last_tile, p.row_stride, partial=True),)
+    if fetches:
+        functions["needed_later"] = (later_functions(element),)
     if p.packing:
         functions["pack"] = pack_functions(element, p.width, p.transpose_b)
     return functions

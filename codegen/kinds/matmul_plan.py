@@ -61,6 +61,7 @@ class MatMulPlan:
     may_have_few_columns: bool = False  # the same of a transposed product
     rest: int = 0  # last columns that are rows of the transposed product
     rest_tile: Tile | None = None
+    streams: bool = False  # the operands of the next block are fetched while sums are made
     columns_outermost: bool = False  # blocks of the same columns follow each other, not those of the same rows
 
     few_columns = FEW_COLUMNS
@@ -252,15 +253,17 @@ class MatMulPlan:
 
     @property
     def packed_elements(self) -> int:
-        return self.block_depth * self.width * math.ceil(self.block_columns / self.width)
+        panels = 1 if self.packing == "incomplete" else math.ceil(self.block_columns / self.width)
+        return self.block_depth * self.width * panels
+
+    @property
+    def packed_place(self) -> str:
+        """Where the panel at `panel` is packed."""
+        return "packed" if self.packing == "incomplete" else f"packed + panel * {self.block_depth}"
 
     @property
     def panel_column(self) -> str:
         return plus(self.first_column, "panel")
-
-    @property
-    def fetched_column(self) -> str:
-        return plus(self.first_column, "fetches")
 
     @property
     def complete_columns(self) -> str:

@@ -20,11 +20,12 @@ from ..scalar import size_text
 from ..target import Target, Tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, tile_function
 from .conv2d_window import Conv2DSpec
-from .pool import PoolPlan, PoolSpec, overlaps
+from .pool import PoolPlan, PoolSpec
 from .pool import plan as pool_plan
+from .winograd_ahead import Ahead, fetch_function
+from .winograd_choice import FORMS, best_form, gains_by_pool
 from .winograd_spread import SquareSpread, spread_function
-from .winograd_spread import takes as takes_spread
-from .winograd_transforms import POINTS, STEP, Squares, common_functions, points_of, transform_function
+from .winograd_transforms import Form, Squares, common_functions, transform_function
 
 # squares of a block: few stay near, but the filters of deep layers come from afar, and each block reads all of them;
 # 128 pictures of 47 x 47, 32 channels to 64: 14.0 ms in one thread, 14.2 in blocks of 16 and 14.6 in blocks of 56
@@ -42,7 +43,7 @@ class WinogradPlan:
 
     element: Element
     tile: Tile
-    taps: int
+    form: Form
     images: Any
     source: Squares
     out_h: int
@@ -56,9 +57,10 @@ class WinogradPlan:
     past = ""  # the maxima go by way of the caches
     c_type = property(lambda self: self.element.c_type)
     alignment = property(lambda self: self.element.target.vector_bytes)
-    step = property(lambda self: STEP)
-    points = property(lambda self: points_of(self.taps))
-    square = property(lambda self: STEP + self.taps - 1)
+    step = property(lambda self: self.form.step)
+    taps = property(lambda self: self.form.taps)
+    points = property(lambda self: self.form.points)
+    square = property(lambda self: self.form.side)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
     channels = property(lambda self: self.source.channels)
     input_channels = property(lambda self: self.element.vectors(self.channels) * self.element.lanes)
@@ -80,7 +82,7 @@ class WinogradPlan:
     @property
     def ahead(self) -> int:
         """How many squares ahead the memory of results is fetched."""
-        return 2 if STEP**2 * self.width * self.element.bytes <= AHEAD_BYTES else 1
+        return 2 if self.step**2 * self.width * self.element.bytes <= AHEAD_BYTES else 1
 
     @property
     def panel_columns(self) -> str:
@@ -109,18 +111,18 @@ class WinogradPlan:
     @property
     def rows_here(self) -> str:
         """Output rows of the square at h."""
-        return str(STEP) if self.out_h % STEP == 0 else smaller(f"{self.out_h} - h", STEP)
+        return str(self.step) if self.out_h % self.step == 0 else smaller(f"{self.out_h} - h", self.step)
 
     @property
     def columns_here(self) -> str:
         """Its output columns."""
-        return str(STEP) if self.out_w % STEP == 0 else smaller(f"{self.out_w} - q", STEP)
+        return str(self.step) if self.out_w % self.step == 0 else smaller(f"{self.out_w} - q", self.step)
 
     # --- a fused pooling, as `templates/c/conv2d_pool.c.j2` asks for it ---
 
-    windows_down = property(lambda self: STEP // self.pool.spec.stride_h)
-    windows_across = property(lambda self: STEP // self.pool.spec.stride_w)
-    tap_of_lines = property(lambda self: plus(times("i", STEP * self.width), times("j", self.width)))
+    windows_down = property(lambda self: self.step // self.pool.spec.stride_h)
+    windows_across = property(lambda self: self.step // self.pool.spec.stride_w)
+    tap_of_lines = property(lambda self: plus(times("i", self.step * self.width), times("j", self.width)))
     panel_column = property(lambda self: plus(self.panel, "c"))
 
     @property
@@ -144,7 +146,7 @@ class WinogradPlan:
         assert self.pool is not None
         down = minus(times("down", self.pool.spec.stride_h), "h")
         across = minus(times("across", self.pool.spec.stride_w), "q")
-        return times(plus(times(down, STEP), across), self.width)
+        return times(plus(times(down, self.step), across), self.width)
 
     @property
     def pooled_place(self) -> str:
@@ -188,21 +190,15 @@ def supports(spec: Conv2DSpec) -> bool:
     return (
         spec.dtype in ("float32", "float64")
         and spec.filter_h == spec.filter_w
-        and spec.filter_h in POINTS
+        and spec.filter_h in FORMS
         and spec.stride_h == spec.stride_w == spec.dilation_h == spec.dilation_w == 1
         and min(spec.in_c, spec.out_c, spec.in_h, spec.in_w, spec.out_h, spec.out_w) > 0
     )
 
 
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target) -> bool:
-    """There is a kernel for the convolution with this pooling of its results, or for a gradient of both.
-
-    No window may lie in two squares.
-    """
-    if spec.direction != "forward":
-        return takes_spread(pool, Element(spec.dtype, target))
-    divides = STEP % pool.stride_h == 0 and STEP % pool.stride_w == 0
-    return divides and not overlaps(pool) and pool.pad_top == 0 and pool.pad_left == 0
+    """There is a kernel for the convolution with this pooling of its results, or for a gradient of both, that pays."""
+    return gains_by_pool(spec, target, pool)
 
 
 def whole_tile(target: Target, vectors: int, steps: int) -> Tile:
@@ -218,21 +214,21 @@ def whole_tile(target: Target, vectors: int, steps: int) -> Tile:
 def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> WinogradPlan:
     """Tile and block. A `pool` takes the results of a forward convolution; dy of a gradient is known at its windows only."""
     element = Element(spec.dtype, target)
-    taps = spec.filter_h
+    form = best_form(spec, target, pool)
     turned = spec.direction == "backprop_input"
     channels, columns = (spec.out_c, spec.in_c) if turned else (spec.in_c, spec.out_c)
     tile = whole_tile(target, element.vectors(columns), channels)
     block = max(1, BLOCK_TILES // tile.rows) * tile.rows
     if turned:
-        pads = (taps - 1 - spec.pad_top, taps - 1 - spec.pad_left)
-        source = Squares("dy", spec.out_h, spec.out_w, channels, spec.in_h, spec.in_w, *pads)
-        spread = SquareSpread(pool, STEP + taps - 1, pads) if pool else None
+        pads = (form.taps - 1 - spec.pad_top, form.taps - 1 - spec.pad_left)
+        source = Squares(form.step, "dy", spec.out_h, spec.out_w, channels, spec.in_h, spec.in_w, *pads)
+        spread = SquareSpread(pool, form.step, form.side, pads) if pool else None
         return WinogradPlan(
-            element, tile, taps, spec.images, source, spec.in_h, spec.in_w, columns, turned, block, None, spread
+            element, tile, form, spec.images, source, spec.in_h, spec.in_w, columns, turned, block, None, spread
         )
-    source = Squares("x", spec.in_h, spec.in_w, channels, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
+    source = Squares(form.step, "x", spec.in_h, spec.in_w, channels, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
     pooling = pool_plan(pool) if pool else None
-    return WinogradPlan(element, tile, taps, spec.images, source, spec.out_h, spec.out_w, columns, turned, block, pooling)
+    return WinogradPlan(element, tile, form, spec.images, source, spec.out_h, spec.out_w, columns, turned, block, pooling)
 
 
 def streams(epilogue: Epilogue, columns: int) -> tuple[tuple[str, str], ...]:
@@ -246,9 +242,26 @@ def streams(epilogue: Epilogue, columns: int) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
+def arrays_ahead(p: WinogradPlan, streams: Sequence[tuple[str, str]]) -> tuple[Ahead, ...]:
+    """Everything that a block reads and writes, but for the filters and its own memory."""
+    results = p.out_h * p.out_w * p.columns * p.element.bytes
+    if p.spread:
+        windows = p.spread.pool.out_h * p.spread.pool.out_w * p.channels
+        pictures = {p.source.pointer: windows * p.element.bytes, "position": windows}
+    else:
+        pictures = {p.source.pointer: p.source.height * p.source.width * p.channels * p.element.bytes}
+    if p.pool:
+        maxima = p.pool.spec.out_h * p.pool.spec.out_w * p.columns
+        pictures |= {pointer: maxima * size for pointer, size in p.pooled_streams}
+    pictures |= {pointer: results for pointer, _ in streams}
+    calls = p.points * (p.block_tiles // p.tile.rows) * p.panels
+    where = (p.source.squares, p.source.across, p.block_tiles, calls)
+    return tuple(Ahead(pointer, size, *where) for pointer, size in pictures.items())
+
+
+def scratch(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> Scratch:
     """The number of the next run of blocks, the filters at all points, each chunk's block."""
-    p = plan(spec, target)
+    p = plan(spec, target, pool)
     return Scratch(0, HEADER_BYTES + p.filter_bytes + CHUNKS * p.chunk_bytes)
 
 
@@ -261,12 +274,12 @@ def emit(
     result = "dx" if p.turned else "y"
     if epilogue.is_plain and not p.pool:
         epilogue = Epilogue(stores=(f"{result}[{plus(times('row', p.columns), 'column')}] = acc;",))
-    functions = {role: transform_function(p.element, role, p.taps) for role in ("filter", "input", "output")}
+    functions = {role: transform_function(p.element, role, p.form) for role in ("filter", "input", "output")}
     functions["tile"] = tile_function(p.element, p.tile, p.input_channels)
     fetched = streams(epilogue, p.columns)
-    shared: list[Shared] = [*common_functions(p.element)]
+    shared: list[Shared] = [*common_functions(p.element), fetch_function()]
     if p.spread:
-        *types, functions["input"] = spread_function(p.element, "input", p.taps, p.spread)
+        *types, functions["input"] = spread_function(p.element, "input", p.form, p.spread)
         shared += types
     shared += functions.values()
     if fetched or p.pool:
@@ -278,11 +291,11 @@ def emit(
         names["pack"] = packing[-1].name
     text = render(
         "c/winograd.c.j2", p=p, name=name, comment=comment, epilogue=epilogue,
-        functions={"pack": "", **names}, streams=fetched,
+        functions={"pack": "", **names}, streams=fetched, ahead=arrays_ahead(p, fetched),
         words=frozenset(re.findall(r"\w+", " ".join(epilogue.lines))),
     )  # fmt: skip
     launches = (Launch(f"{name}_filters", str(p.filter_chunks)), Launch(name, str(CHUNKS)))
-    kind = f"Winograd F({STEP}x{STEP},{p.taps}x{p.taps})"
+    kind = f"Winograd F({p.step}x{p.step},{p.taps}x{p.taps})"
     pooled = ["max pooling"] if p.pool else ["dy spread from its maxima"] if p.spread else []
     method = ", ".join([kind, f"tile {p.tile.rows} x {p.width}", f"blocks of {p.block_tiles} squares", *pooled])
-    return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target), tuple(shared), method)
+    return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target, pool), tuple(shared), method)

@@ -18,8 +18,10 @@ from .column_sums import ColumnSums, column_sums
 from .conv2d_window import Conv2DSpec
 from .pool import PoolSpec
 from .winograd import CHUNKS, HEADER_BYTES, point_pitch
+from .winograd_ahead import Ahead, fetch_function
+from .winograd_choice import best_form
 from .winograd_spread import SquareSpread, spread_function
-from .winograd_transforms import STEP, Squares, common_functions, points_of, transform_function
+from .winograd_transforms import Form, Squares, common_functions, transform_function
 
 BLOCK_TILES = 56  # each block passes over all sums, which come from afar in deep layers
 BLOCK_COLUMNS = 128
@@ -35,7 +37,7 @@ class WinogradFilterPlan:
 
     element: Element
     tile: Tile
-    taps: int
+    form: Form
     images: Any
     source: Squares
     gradient: Squares
@@ -44,8 +46,9 @@ class WinogradFilterPlan:
     spread: SquareSpread | None = None  # dy is known at the maxima only
 
     c_type = property(lambda self: self.element.c_type)
-    points = property(lambda self: points_of(self.taps))
-    square = property(lambda self: STEP + self.taps - 1)
+    taps = property(lambda self: self.form.taps)
+    points = property(lambda self: self.form.points)
+    square = property(lambda self: self.form.side)
     alignment = property(lambda self: self.element.target.vector_bytes)
     width = property(lambda self: self.tile.vectors * self.element.lanes)
     channels = property(lambda self: self.source.channels)
@@ -67,6 +70,20 @@ class WinogradFilterPlan:
     last_rows = property(lambda self: self.channels % self.tile.rows)
     whole_rows = property(lambda self: self.channels - self.last_rows)
     total_depth = property(lambda self: math.gcd(self.channels, TOTAL_DEPTH))
+
+    @property
+    def ahead(self) -> tuple[Ahead, ...]:
+        """x, and dy if a task transforms all of its channels."""
+        source, gradient = self.source, self.gradient
+        pictures = {source.pointer: source.height * source.width * self.channels * self.element.bytes}
+        if self.column_blocks == 1 and self.spread:
+            windows = self.spread.pool.out_h * self.spread.pool.out_w * self.columns
+            pictures |= {gradient.pointer: windows * self.element.bytes, "position": windows}
+        elif self.column_blocks == 1:
+            pictures |= {gradient.pointer: gradient.height * gradient.width * self.columns * self.element.bytes}
+        calls = self.points * (self.block_columns // self.width) * math.ceil(self.channels / self.tile.rows)
+        where = (source.squares, source.across, self.block_tiles, calls)
+        return tuple(Ahead(pointer, size, *where) for pointer, size in pictures.items())
 
     @property
     def column_lines(self) -> tuple[str, ...]:
@@ -121,15 +138,15 @@ def _tile(target: Target, rows: int, vectors: int, steps: int) -> Tile:
 
 def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> WinogradFilterPlan:
     """Tile, block and shares. With a `pool`, dy is known at its windows only."""
-    element = Element(spec.dtype, target)
-    source = Squares("x", spec.in_h, spec.in_w, spec.in_c, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
-    gradient = Squares("dy", spec.out_h, spec.out_w, spec.out_c, spec.out_h, spec.out_w)
+    element, form = Element(spec.dtype, target), best_form(spec, target, pool)
+    source = Squares(form.step, "x", spec.in_h, spec.in_w, spec.in_c, spec.out_h, spec.out_w, spec.pad_top, spec.pad_left)
+    gradient = Squares(form.step, "dy", spec.out_h, spec.out_w, spec.out_c, spec.out_h, spec.out_w)
     vectors = element.vectors(spec.out_c)
     tile = _tile(target, spec.in_c, vectors, BLOCK_TILES)
     counts = range(tile.vectors, max(tile.vectors, min(BLOCK_COLUMNS // element.lanes, vectors)) + 1, tile.vectors)
     columns = max(count for count in counts if vectors % count == 0) * element.lanes
-    spread = SquareSpread(pool, STEP, (0, 0)) if pool else None
-    one = WinogradFilterPlan(element, tile, spec.filter_h, spec.images, source, gradient, columns, 1, spread)
+    spread = SquareSpread(pool, form.step, form.step, (0, 0)) if pool else None
+    one = WinogradFilterPlan(element, tile, form, spec.images, source, gradient, columns, 1, spread)
     pictures = spec.images.per * NOMINAL_BATCH if isinstance(spec.images, Batch) else int(spec.images)
     blocks = math.ceil(pictures * source.squares / BLOCK_TILES)
     fitting = min(MOST_SHARES, SHARES_BYTES // (one.column_blocks * one.sums_elements * element.bytes), blocks)
@@ -138,9 +155,9 @@ def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> Wino
     return replace(one, shares=shares)
 
 
-def scratch(spec: Conv2DSpec, target: Target) -> Scratch:
+def scratch(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> Scratch:
     """The number of the next task, each task's sums, each chunk's block of squares, then sums of dy's columns."""
-    return Scratch(0, _beside(spec, plan(spec, target), None).end)
+    return Scratch(0, _beside(spec, plan(spec, target, pool), pool).end)
 
 
 def _beside(spec: Conv2DSpec, p: WinogradFilterPlan, pool: PoolSpec | None) -> ColumnSums:
@@ -155,14 +172,14 @@ def emit(
     p = plan(spec, target, pool)
     if epilogue.is_plain:
         epilogue = Epilogue(stores=(f"dw[{plus(times('row', p.columns), 'column')}] = acc;",))
-    functions = {role: transform_function(p.element, role, p.taps) for role in ("input", "gradient", "taps")}
+    functions = {role: transform_function(p.element, role, p.form) for role in ("input", "gradient", "taps")}
     if p.whole_rows:
         functions["tile"] = tile_function(p.element, p.tile, 1)
     if p.last_rows:
         functions["last_tile"] = tile_function(p.element, Tile(p.last_rows, p.tile.vectors), 1)
-    shared = list(common_functions(p.element))
+    shared = [*common_functions(p.element), fetch_function()]
     if p.spread:
-        *types, functions["gradient"] = spread_function(p.element, "gradient", p.taps, p.spread)
+        *types, functions["gradient"] = spread_function(p.element, "gradient", p.form, p.spread)
         shared += types
     shared += functions.values()
     beside = _beside(spec, p, pool) if epilogue.beside else None
@@ -174,6 +191,6 @@ def emit(
     totals = Launch(f"{name}_total", str(p.channels // p.total_depth))
     launches = (Launch(f"{name}_start", "1"), Launch(name, str(p.chunks)), totals)
     shares = f"{p.shares} share{'s' if p.shares > 1 else ''} of the squares"
-    method = f"Winograd F({p.taps}x{p.taps},{STEP}x{STEP}), tile {p.tile.rows} x {p.width}, {shares}"
+    method = f"Winograd F({p.taps}x{p.taps},{p.form.step}x{p.form.step}), tile {p.tile.rows} x {p.width}, {shares}"
     method += ", dy spread from its maxima" if p.spread else ""
-    return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target), tuple(shared), method)
+    return Emitted(insert_prologue(text, prologue_lines), launches, scratch(spec, target, pool), tuple(shared), method)

@@ -9,17 +9,18 @@ from ..emitted import Shared
 from ..render import render
 from ..tiles import Element
 from .pool import PoolSpec, overlaps
-from .winograd_transforms import STEP, sum_texts, transform
+from .winograd_transforms import Form, sum_texts, transform
 
 
 @dataclass(frozen=True)
 class SquareSpread:
-    """Squares of `side` x `side` pixels of dy, one every `STEP`; the first begins `before` pixels above and left of dy.
+    """Squares of `side` x `side` pixels of dy, one every `step`; the first begins `before` pixels above and left of dy.
 
-    `pool` has the sizes of the forward pooling. As its strides divide `STEP`, all squares lie alike over its windows.
+    `pool` has the sizes of the forward pooling. As its strides divide `step`, all squares lie alike over its windows.
     """
 
     pool: PoolSpec
+    step: int
     side: int
     before: tuple[int, int]
 
@@ -37,16 +38,14 @@ class SquareSpread:
     tap_row = property(lambda self: plus(times("a", self.pool.stride_h), "i", -self.starts[0][1]))
     tap_column = property(lambda self: plus(times("b", self.pool.stride_w), "j", -self.starts[1][1]))
     tap_number = property(lambda self: plus(times("i", self.pool.window_w), "j"))
-    leaves_gaps = property(
-        lambda self: self.pool.window_h < self.pool.stride_h or self.pool.window_w < self.pool.stride_w
-    )
+    leaves_gaps = property(lambda self: self.pool.window_h < self.pool.stride_h or self.pool.window_w < self.pool.stride_w)
 
-    new_across = property(lambda self: self.windows_across - STEP // self.pool.stride_w)  # not of the square before
+    new_across = property(lambda self: self.windows_across - self.step // self.pool.stride_w)  # not of the square before
 
     def _windows_before(self, square: str) -> tuple[str, str]:
         """How many windows lie between the first of the first square and the first of this one."""
         p = self.pool
-        return times(f"{square}.down", STEP // p.stride_h), times(f"{square}.across", STEP // p.stride_w)
+        return times(f"{square}.down", self.step // p.stride_h), times(f"{square}.across", self.step // p.stride_w)
 
     @property
     def fields(self) -> str:
@@ -62,18 +61,17 @@ class SquareSpread:
         return f"{p.window_h}x{p.window_w}_{p.stride_h}x{p.stride_w}_from_{row}x{column}"
 
 
-def takes(pool: PoolSpec, element: Element) -> bool:
+def takes(pool: PoolSpec, form: Form, element: Element) -> bool:
     """Squares of the gradient before this pooling can be made from the one behind it."""
-    divides = STEP % pool.stride_h == 0 and STEP % pool.stride_w == 0
+    divides = form.divides(pool.stride_h, pool.stride_w)
     return divides and not overlaps(pool) and pool.channels % element.lanes == 0
 
 
-def spread_function(element: Element, role: str, taps: int, spread: SquareSpread) -> tuple[Shared, ...]:
+def spread_function(element: Element, role: str, form: Form, spread: SquareSpread) -> tuple[Shared, ...]:
     """The C of the map of "input" or "gradient" on such squares, last, after its types."""
-    t = transform(role, taps)
+    t = transform(role, form)
     lanes, integer = element.lanes, f"int{8 * element.bytes}_t"
-    # gcc 12 widens bytes to shorts and these to places at once, but bytes to places one by one
-    types = {"bytes": ("uint8_t", 1), "shorts": ("uint16_t", 2), "places": (integer, element.bytes)}
+    types = {"bytes": ("int8_t", 1), "places": (integer, element.bytes)}
     names = {role: f"tg_{role}{lanes}" for role in types} | {"places": f"tg_places_{element.letters}x{lanes}"}
     name = f"tg_winograd_{t.name}_at_{element.vector.removeprefix('tg_')}_{spread.text}"
     source = render(
@@ -85,7 +83,5 @@ def spread_function(element: Element, role: str, taps: int, spread: SquareSpread
 
 
 def _vector(name: str, c_type: str, size: int, lanes: int) -> Shared:
-    source = render(
-        "c/vector.h.j2", vector=name, c_type=c_type, lanes=lanes, vector_bytes=lanes * size, element_bytes=size
-    )
+    source = render("c/vector.h.j2", vector=name, c_type=c_type, lanes=lanes, vector_bytes=lanes * size, element_bytes=size)
     return Shared(name, source)

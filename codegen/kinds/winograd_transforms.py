@@ -1,10 +1,10 @@
-"""Winograd's linear maps for squares of 4 x 4 output pixels: F(4x4, 2x2), F(4x4, 3x3) and F(4x4, 5x5).
+"""Winograd's linear maps for squares of output pixels: F(4x4,3x3), F(2x2,3x3), F(6x6,2x2) and others.
 
-A product of polynomials is computed at 5, 6 or 8 points: evaluate both factors, multiply point by point, interpolate. A
+A product of polynomials is computed at 4 to 8 points: evaluate both factors, multiply point by point, interpolate. A
 correlation is its transpose (Lavin and Gray, 2015). Each map is given in one dimension and applied to columns, then rows.
 
 The points are 0 (or not), infinity, and pairs of both signs, whose even and odd terms are computed once. The pairs are
-those of short binary numbers with the least error in float32: for 3 x 3 filters half the mean error, and a third of the
+those of short binary numbers with the least error in float32: for F(4x4,3x3) half the mean error, and a third of the
 largest, of the usual 0, +-1, +-2 and infinity.
 """
 
@@ -20,8 +20,7 @@ from ..emitted import Shared
 from ..render import render
 from ..tiles import Element, smaller_functions, vector_type
 
-STEP = 4
-"""Output pixels of a square along each axis: windows of a pooling by 2 or 4 never lie in two squares."""
+_PLACES = {1: ("near",), 2: ("near", "far"), 3: ("near", "middle", "far")}  # names of so many pairs
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Points:
     pairs: tuple[Fraction, ...]
 
     count = property(lambda self: self.zero + 2 * len(self.pairs) + 1)
-    names = property(lambda self: ("near", "middle", "far") if len(self.pairs) == 3 else ("near", "far"))
+    names = property(lambda self: _PLACES[len(self.pairs)])
     numbered = property(lambda self: tuple((i, 2 * i + self.zero) for i in range(len(self.pairs))))
 
     def scales(self, scaled: bool) -> tuple[Fraction, tuple[Fraction, ...]]:
@@ -50,16 +49,28 @@ class Points:
 
 
 POINTS = {
-    2: Points(False, (Fraction(1, 2), Fraction(5, 4))),
-    3: Points(True, (Fraction(3, 4), Fraction(3, 2))),
-    5: Points(True, (Fraction(1, 2), Fraction(1), Fraction(2))),
+    4: Points(True, (Fraction(1),)),
+    5: Points(False, (Fraction(1, 2), Fraction(5, 4))),
+    6: Points(True, (Fraction(3, 4), Fraction(3, 2))),
+    7: Points(False, (Fraction(1, 4), Fraction(7, 8), Fraction(13, 8))),
+    8: Points(True, (Fraction(1, 2), Fraction(1), Fraction(2))),
 }
-"""By the size of the filters."""
+"""By their number."""
 
 
-def points_of(taps: int) -> int:
-    """Points of a square, over both axes."""
-    return (STEP + taps - 1) ** 2
+@dataclass(frozen=True)
+class Form:
+    """F(`step` x `step`, `taps` x `taps`): squares of so many output pixels, for filters of so many taps."""
+
+    step: int
+    taps: int
+
+    side = property(lambda self: self.step + self.taps - 1)  # of a square of input pixels
+    points = property(lambda self: self.side**2)  # of a square, over both axes
+
+    def divides(self, stride_h: int, stride_w: int) -> bool:
+        """No window of a pooling with these strides, whose windows do not overlap, lies in two squares."""
+        return self.step % stride_h == 0 and self.step % stride_w == 0
 
 
 Terms = tuple[tuple[Fraction, str], ...]
@@ -146,17 +157,18 @@ def _product(pairs: Iterable[Fraction]) -> list[Fraction]:
     return coefficients
 
 
-def transform(role: str, taps: int) -> Transform:
+def transform(role: str, form: Form) -> Transform:
     """The map of a role: "gradient" and "taps" are the transposes of "output" and "filter"."""
-    points, name = POINTS[taps], f"{role}{taps}"
+    step, taps = form.step, form.taps
+    points, name = POINTS[form.side], f"{role}_{step}x{taps}"
     if role == "input":
         return input_transform(name, points)
     if role == "filter":
         return evaluation(name, "filter taps", taps, points, True)
     if role == "gradient":
-        return evaluation(name, "pixels of dy", STEP, points, False)
+        return evaluation(name, "pixels of dy", step, points, False)
     if role == "output":
-        return interpolation(name, "output pixels", STEP, points, False)
+        return interpolation(name, "output pixels", step, points, False)
     return interpolation(name, "filter taps", taps, points, True)
 
 
@@ -185,9 +197,9 @@ def sum_texts(t: Transform, element: Element) -> dict[str, Any]:
     return {"lines": lines, "results": [sum_text(terms, suffix) for terms in t.results]}
 
 
-def transform_function(element: Element, role: str, taps: int) -> Shared:
+def transform_function(element: Element, role: str, form: Form) -> Shared:
     """The C of one map: of squares of pictures for "input" and "gradient", of one square of memory for the others."""
-    t = transform(role, taps)
+    t = transform(role, form)
     name = f"tg_winograd_{t.name}_{element.vector.removeprefix('tg_')}"
     of_pictures = role in ("input", "gradient")
     source = render(
@@ -211,8 +223,9 @@ def common_functions(element: Element) -> tuple[Shared, ...]:
 
 @dataclass(frozen=True)
 class Squares:
-    """The squares of pictures that belong to squares of 4 x 4 pixels, which cover `out_h` x `out_w`."""
+    """The squares of pictures that belong to squares of `step` x `step` pixels, which cover `out_h` x `out_w`."""
 
+    step: int
     pointer: str
     height: int
     width: int
@@ -222,12 +235,12 @@ class Squares:
     pad_top: int = 0
     pad_left: int = 0
 
-    down = property(lambda self: math.ceil(self.out_h / STEP))
-    across = property(lambda self: math.ceil(self.out_w / STEP))
+    down = property(lambda self: math.ceil(self.out_h / self.step))
+    across = property(lambda self: math.ceil(self.out_w / self.step))
     squares = property(lambda self: self.down * self.across)
 
     @property
     def fields(self) -> str:
         """The initialiser of the C type `tg_squares`."""
-        sizes = (self.height, self.width, self.channels, STEP, self.pad_top, self.pad_left, self.down, self.across)
+        sizes = (self.height, self.width, self.channels, self.step, self.pad_top, self.pad_left, self.down, self.across)
         return "{" + ", ".join(map(str, sizes)) + "}"

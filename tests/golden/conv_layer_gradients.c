@@ -122,25 +122,14 @@ static void k01_relugrad(const tg_step *s, int64_t chunk)
  * gradients/conv_grad/Conv2DBackpropInput
  * conv2d_backprop_input_at, float32 [N, 12, 12, 3]
  */
-/* The filters as the tiles read them: turned and transposed, in panels of 8 channels. */
-static void k02_conv2d_backprop_input_at_filters(const tg_step *s, int64_t chunk)
-{
-    const float *restrict w = (const float *)(s->variables[0]);
-    char *restrict scratch = s->fixed + 0;
-    static const int16_t order[9] = { 8, 7, 6, 5, 4, 3, 2, 1, 0 };
-    const int64_t tap = order[chunk];
-    tg_pack_f32x8_transposed(w + tap * 48, 16, 16, 3,
-        (float *)scratch + chunk * 128);
-}
-
 static void k02_conv2d_backprop_input_at(const tg_step *s, int64_t chunk)
 {
     const int64_t N = s->N;
+    const float *restrict w = (const float *)(s->variables[0]);
     const uint8_t *restrict position = (const uint8_t *)(s->batch + 4608 * N);
     const float *restrict dy = (const float *)(s->batch + 2304 * N);
     float *restrict dx = (float *)(s->fetches[0]);
-    char *restrict scratch = s->fixed + 0;
-    float window[3136];
+    _Alignas(64) float window[3136];
     for (int64_t image = chunk * 8; image < tg_smaller((chunk + 1) * 8, N); ++image) {
         for (int64_t i = 0; i < 12; ++i) {
             float *to = window + (i + 1) * 224;
@@ -149,19 +138,17 @@ static void k02_conv2d_backprop_input_at(const tg_step *s, int64_t chunk)
         }
         tg_spread_f32x16_12x12x16_2x2_2x2_0x0_6x6_0(position + image * 576, dy + image * 576, 0, 12, window + 240, 224);
         const float *base = window;
-        const float *right = (const float *)scratch;
         for (int64_t h = 0; h < 12; ++h) {
             // taps above and below the picture would only add zeros
             const int64_t first_tap = tg_larger(1 - h, 0), end_tap = tg_smaller(13 - h, 3);
             const float *left = base + (h + first_tap) * 224;
-            for (int64_t pixel = 0; pixel < 12; pixel += 12) {
-                float sums[96];
-                tg_tile_f32_12x8_stride16(left + pixel * 16, 1, 224,
-                    right + first_tap * 384, 8, 384,
-                    end_tap - first_tap, 48, sums, 8, false);
-                for (int64_t r = 0; r < 12; ++r) {
+            for (int64_t pixel = 0; pixel < 12; pixel += 3) {
+                float sums[9];
+                tg_narrow_f32_3x3x16_step16(left + pixel * 16, 224, 16,
+                    w + first_tap * -144 + 384, -144, -48, end_tap - first_tap, 3, sums);
+                for (int64_t r = 0; r < 3; ++r) {
                     const int64_t row = (image * 12 + h) * 12 + (pixel + r);
-                    const float *sum = sums + r * 8;
+                    const float *sum = sums + r * 3;
                     #pragma GCC ivdep
                     for (int64_t column = 0; column < 3; ++column) {
                         const float acc = sum[column];
@@ -246,7 +233,6 @@ static const struct {
 } tg_launches[] = {
     {0, 0, k00_conv2d_add_relu_maxpoolwithposition},
     {1, 1, k01_relugrad},
-    {2, 2, k02_conv2d_backprop_input_at_filters},
     {2, 2, k02_conv2d_backprop_input_at},
     {3, 3, k03_conv2d_backprop_filter_at},
     {3, 3, k03_conv2d_backprop_filter_at_total},
@@ -259,7 +245,6 @@ int64_t tg_run(tg_step *s, int64_t first, int64_t last)
     const int64_t chunks[] = {
         (N + 7) / 8,
         tg_chunks(576 * N, 16384),
-        9,
         (N + 7) / 8,
         7,
         1,
@@ -267,7 +252,7 @@ int64_t tg_run(tg_step *s, int64_t first, int64_t last)
     int64_t next = first;                          /* kernels before it are done: they were run together */
     (void)N;
     s->failed = 0;
-    for (int64_t i = 0; i < 6 && !s->failed; ++i) {
+    for (int64_t i = 0; i < 5 && !s->failed; ++i) {
         const bool joined = tg_launches[i].first < tg_launches[i].last;
         if (tg_launches[i].first < (joined ? first : next) || tg_launches[i].last >= last)
             continue;

@@ -159,13 +159,13 @@ void k02_matmul_add(const tg_step *s, int64_t chunk)
         const float *left = a + first_row * 24 + step;
         // an incomplete panel is packed in any case: it must not be read beyond its end
         for (int64_t panel = 0; panel < 10; panel += 16)
-            tg_pack_f32x16(b + step * 10 + panel, 10, depth, tg_smaller(10 - panel, 16), packed + panel * 24);
+            tg_pack_f32x16(b + step * 10 + panel, 10, depth, tg_smaller(10 - panel, 16), packed);
         for (int64_t group = 0; group < rows; group += 30) {
             const int64_t group_end = tg_smaller(group + 30, rows);
             float *group_sums = sums;
             for (int64_t panel = 0; panel < 10; panel += 16) {
                 const bool is_packed = panel + 16 > 10;
-                const float *right = is_packed ? packed + panel * 24 : b + step * 10 + panel;
+                const float *right = is_packed ? packed : b + step * 10 + panel;
                 const int64_t right_step = is_packed ? 16 : 10;
                 float *panel_sums = group_sums + panel;
                 int64_t r = group;
