@@ -16,7 +16,7 @@ from ..passes.join_launches import Run, touched, work_of
 from ..render import render, tidy
 from .launches import THREADS, CudaLaunch
 
-KINDS = frozenset(("pointwise", "rows", "reduce"))
+KINDS = frozenset(("pointwise", "rows", "slabs", "reduce"))
 MOST_KERNELS = 32  # of a launch: all of them are compiled for the registers of the one that needs most
 
 

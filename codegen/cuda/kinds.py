@@ -28,6 +28,7 @@ _SHARED = (*moves.TABLE, *searches.TABLE, "scatter_add", "scatter_update", "chec
 TABLE: dict[str, tuple[Callable[[Any], Written], Callable[[Kernel], Size]]] = {
     "pointwise": (_pointwise, _none),
     "rows": (rows.write, lambda kernel: rows.scratch(kernel.group)),
+    "slabs": (rows.write, _none),
     "reduce": (reduce.write, lambda kernel: reduce.scratch(kernel.group)),
     **dict.fromkeys(FORMS, (pool.write, _none)),
     **contractions.TABLE,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..ir import Value
 from ..kinds import Written
-from ..kinds.rows import RowsText, Sweep, _Rows
+from ..kinds.rows import Rows, RowsText, Sweep
 from ..kinds.totals import PARTS, scratch
 from ..problems import NotCompilable
 from ..scalar import c_type
@@ -54,9 +54,11 @@ class CudaRowsText:
 def write(context: CudaContext) -> Written:
     """A CUDA kernel over rows."""
     scribe = context.scribe()
-    rows = _Rows(scribe)
+    rows = Rows(scribe)
     _, text, _ = rows.write()
-    columns, lanes = int(rows.columns), lanes_for(int(rows.columns))
+    columns = int(rows.columns)
+    # neighbours in memory are of neighbouring rows where axes before the last are folded: a thread takes each
+    lanes = 1 if context.kernel.group.kind == "slabs" else lanes_for(columns)
     held = tuple(Held(c_type(value.dtype), name) for value, name in rows.arrays.items())
     totals = tuple(t.fold for finish in text.finishes for t in finish.totals if t.columns)
     held_totals = tuple(Held(fold.ctype, fold.name) for fold in totals)

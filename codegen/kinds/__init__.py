@@ -52,6 +52,7 @@ def _nest(module: Any) -> Callable[[Context], Written]:
 
 def _table() -> Mapping[str, tuple[Callable[[Context], Written], Callable[[Kernel], Size]]]:
     from . import pointwise, primitives, reduce, rows
+    from .slabs import slabs
     from .transposed import transposed
 
     def none(kernel: Kernel) -> Size:
@@ -63,6 +64,7 @@ def _table() -> Mapping[str, tuple[Callable[[Context], Written], Callable[[Kerne
     return {
         "pointwise": (sweep, none),
         "rows": (_nest(rows), lambda kernel: rows.scratch(kernel.group)),
+        "slabs": (slabs, none),
         "reduce": (_nest(reduce), lambda kernel: reduce.scratch(kernel.group)),
         **primitives.TABLE,
     }

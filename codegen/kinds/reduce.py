@@ -127,7 +127,7 @@ class _Reduce:
         work = element_count([self.group.domain[a] for a in self.axes])
         per_result = work.per * 32 if isinstance(work, Batch) else max(1, work)
         if kept_last:
-            per_result *= min(ROW_BLOCK, columns) if isinstance(columns, int) else ROW_BLOCK
+            per_result *= max(1, min(ROW_BLOCK, columns)) if isinstance(columns, int) else ROW_BLOCK
         text = ReduceText(
             name=name,
             comment=header(self.scribe),

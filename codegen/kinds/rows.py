@@ -52,10 +52,12 @@ class RowsText:
 
 
 def write(scribe: Scribe) -> tuple[str, RowsText, tuple[Launch, ...]]:
-    return _Rows(scribe).write()
+    return Rows(scribe).write()
 
 
-class _Rows:
+class Rows:
+    """Writes the sweeps over rows."""
+
     def __init__(self, scribe: Scribe) -> None:
         self.scribe = scribe
         self.group = scribe.kernel.group
@@ -239,12 +241,16 @@ class _Rows:
 
     def _element_lines(self, node: Node, number: int) -> list[str]:
         lines = self.scribe.lines_at(node, self.space, self._variables(), lambda v: self._element(v, number))
-        return lines + [f"{self.arrays[v]}[j] = {self.scribe.locals[v]};" for v in node.outputs if v in self.arrays]
+        return lines + [f"{self._at(self.arrays[v])} = {self.scribe.locals[v]};" for v in node.outputs if v in self.arrays]
+
+    def _at(self, array: str) -> str:
+        """The element of what a row keeps that belongs to this place of the row."""
+        return f"{array}[j]"
 
     def _element(self, value: Value, number: int) -> Expr | None:
         """An operand inside sweep `number`: a local of this sweep, a per-row value, or the row's array."""
         if value in self.arrays and self.sweep_of[value.op] < number:
-            return Expr(f"{self.arrays[value]}[j]", value.dtype)
+            return Expr(self._at(self.arrays[value]), value.dtype)
         return self.scribe.local(value)
 
     def _fold(self, node: Node, folds: list[Fold]) -> str:
@@ -263,7 +269,9 @@ class _Rows:
         return fold.lane_step(self.scribe.printer, operand)
 
     def _variables(self) -> list[str]:
-        return [*self.outer_variables, *self.inner_variables]
+        """One per collapsed axis of the domain."""
+        outer, inner = iter(self.outer_variables), iter(self.inner_variables)
+        return [next(inner if axis.reduced else outer) for axis in self.space.axes]
 
 
 __all__ = ["scratch", "write"]

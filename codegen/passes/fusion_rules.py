@@ -10,7 +10,7 @@ from ...shapes import Dims
 from ..index import Access, access_of, broadcast_access, row_major
 from ..ir import Node, Value
 from ..kinds import epilogues
-from .clusters import Cluster, bases, domain_of, is_map, is_row_reduction, reduced_axes, squeezed
+from .clusters import FOLDS, Cluster, bases, domain_of, is_map, is_row_reduction, is_slab_reduction, reduced_axes, squeezed
 from .place_copies import is_in_place, variable_of
 
 
@@ -26,7 +26,7 @@ class FusionRules:
         """Why `own` (the cluster of `node`) cannot run inside `producer`, or None."""
         if own.anchor is not None and own.anchor is not node and own.kind != "pointwise":
             # the node has already joined a reduction or primitive; only a pointwise producer may come in too
-            if producer.kind != "pointwise" or own.kind not in ("rows", "reduce"):
+            if producer.kind != "pointwise" or own.kind not in FOLDS:
                 return f"has joined the {own.kind} kernel of {own.anchor.label}"
             if producer.domain != own.domain:
                 return _domains(producer, own)
@@ -39,9 +39,9 @@ class FusionRules:
             return f"{node.type} has a kernel of its own"
         if epilogues.takes_epilogue(producer.anchor):
             return self._epilogue_obstacle(producer, own)
-        if producer.kind not in ("pointwise", "rows", "reduce"):
+        if producer.kind not in ("pointwise", *FOLDS):
             return f"{producer.kind} takes no epilogue"
-        if producer.kind in ("rows", "reduce") and self._follows_results(producer, own):
+        if producer.kind in FOLDS and self._follows_results(producer, own):
             return None
         if own.domain != producer.domain:
             return _domains(producer, own)
@@ -54,11 +54,11 @@ class FusionRules:
     def _reduction_obstacle(self, producer: Cluster, own: Cluster, node: Node) -> str | None:
         if producer.kind == "pointwise":
             return _domains(producer, own) if producer.domain != own.domain else self._alignment(producer, own)
-        if producer.kind == own.kind and producer.domain == own.domain and producer.axes == own.axes:
-            return self._beside_reduction(producer, own) if own.kind == "reduce" else self._alignment(producer, own)
+        if producer.kind in FOLDS and producer.domain == own.domain and producer.axes == own.axes:
+            return self._beside_reduction(producer, own) if producer.kind == "reduce" else self._alignment(producer, own)
         if producer.kind == "rows":
             return self._over_rows_obstacle(producer, node)
-        if producer.kind != "reduce":
+        if producer.kind not in FOLDS:
             return f"{producer.kind} takes no reduction"
         return "a reduction over another domain or other axes"
 
@@ -77,11 +77,16 @@ class FusionRules:
         return None
 
     def _beside_reduction(self, producer: Cluster, own: Cluster) -> str | None:
-        """Element-level nodes may share the sweep of a reduction as long as they do not use its result."""
-        results = producer.folded()
-        if any(access_of(value).base in results for value in self.operands(own)):
+        """Element-level nodes may share the sweep of a reduction as long as they do not use its result, or may sweep again
+        over slabs."""
+        if own.sweeps_after(producer) and not is_slab_reduction(producer.domain, producer.axes):
             return "needs the finished reduction"
         return self._alignment(producer, own)
+
+    def may_sweep_after(self, own: Cluster, other: Cluster) -> bool:
+        """True if one kernel may do the work of two folds over the same axes, though `own` needs what `other` makes."""
+        is_rows = own.kind == other.kind == "rows"
+        return (is_rows or is_slab_reduction(own.domain, own.axes)) and self._alignment(other, own) is None
 
     def only_finishes(self, cluster: Cluster, other: Cluster) -> bool:
         """True if what `cluster`, a fold, takes from `other` are finished results, and only after its own fold."""

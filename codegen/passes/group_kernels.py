@@ -2,7 +2,7 @@
 
 A node joins the kernels of its producers where that saves a trip through memory:
   * pointwise chains over one domain;
-  * reductions with the pointwise nodes that feed them, and what follows them row by row;
+  * reductions with the pointwise nodes that feed them, and what follows them row by row or slab by slab;
   * after a kernel over rows, sums of its rows' results and of whole columns, and what follows from these;
   * matmul and conv2d with the pointwise nodes that take their result (bias, activation, an optimizer's update);
   * conv2d and its pointwise nodes with the max pooling of what they make;
@@ -21,7 +21,7 @@ from itertools import pairwise
 from ...shapes import element_count
 from ..ir import Group, Node, Refusal, Roots, Value
 from .bias_gradients import bias_gradients
-from .clusters import ROW_LIMIT, Cluster, bases, dependencies, is_compute
+from .clusters import FOLDS, ROW_LIMIT, Cluster, bases, dependencies, is_compute
 from .fusion_rules import FusionRules
 from .recompute import candidates, refused, with_reasons, with_recomputed
 from .sink import sink
@@ -85,9 +85,10 @@ class _Grouping(FusionRules):
         """Sweeps over the same elements that read the same array, or results of one kernel, become one sweep."""
         sweeps: dict[object, list[Cluster]] = {}
         for cluster in dict.fromkeys(self.cluster.values()):
-            if cluster.kind in ("pointwise", "rows", "reduce"):
+            if cluster.kind in ("pointwise", *FOLDS):
                 for source in self._sources(cluster):
-                    sweeps.setdefault((source, cluster.kind, cluster.domain, cluster.axes), []).append(cluster)
+                    kind = cluster.kind.replace("slabs", "reduce")
+                    sweeps.setdefault((source, kind, cluster.domain, cluster.axes), []).append(cluster)
         for found in sweeps.values():
             for earlier, later in pairwise(found):
                 first, second = self.cluster[earlier.nodes[0]], self.cluster[later.nodes[0]]
@@ -127,12 +128,15 @@ class _Grouping(FusionRules):
     def _are_independent(self, first: Cluster, second: Cluster) -> bool:
         """True if one sweep may do the work of both."""
         return (
-            (first not in self._before(second) or self.only_finishes(second, first))
-            and (second not in self._before(first) or self.only_finishes(first, second))
+            (first not in self._before(second) or self._may_follow(second, first))
+            and (second not in self._before(first) or self._may_follow(first, second))
             and self._is_convex(first, second)
             and self._is_convex(second, first)
             and not self.overwrites_operand(first, second)
         )
+
+    def _may_follow(self, own: Cluster, other: Cluster) -> bool:
+        return self.only_finishes(own, other) or self.may_sweep_after(own, other)
 
     # --- convexity --------------------------------------------------------------------------------------------------
 
@@ -148,6 +152,8 @@ class _Grouping(FusionRules):
         target, source = (producer, own)
         if target.anchor is None and source.anchor is not None:
             target.anchor, target.kind, target.axes, target.domain = source.anchor, source.kind, source.axes, source.domain
+        if "slabs" in (target.kind, source.kind) or (target.kind == "reduce" and self._sweep_apart(target, source)):
+            target.kind = "slabs"
         target.nodes = sorted(target.nodes + source.nodes, key=lambda n: n.id)
         target.before |= source.before
         target.refusals += source.refusals
@@ -160,6 +166,10 @@ class _Grouping(FusionRules):
         for cluster in self.live:
             if cluster.above & target.bits:
                 cluster.above |= target.above | target.bits
+
+    def _sweep_apart(self, first: Cluster, second: Cluster) -> bool:
+        """True if one kernel for both has to go over its elements more than once."""
+        return first.sweeps_after(second) or second.sweeps_after(first)
 
     def _ordered(self) -> tuple[Group, ...]:
         """Groups in topological order; among those ready, the one whose first node is earliest."""

@@ -17,7 +17,7 @@ from ..ir import Kernel, Node
 from ..target import NOMINAL_BATCH
 from .place_copies import variable_of
 
-KINDS = frozenset(("pointwise", "rows", "reduce", "matmul"))
+KINDS = frozenset(("pointwise", "rows", "slabs", "reduce", "matmul"))
 MOST_WORK = 100_000_000  # of a kernel, in operations: longer ones (0.2 ms on two threads) gain nothing, and need memory
 LEAST_WORK = 100_000  # of a run: all of it takes a microsecond otherwise
 

@@ -19,7 +19,7 @@ from .place_copies import variable_of
 
 # what may be computed by several kernels instead of one
 CHEAP = frozenset("Add AddN Sub Mul Neg Cast Relu ReluGrad SquaredDifference Square Select SelectV2 Maximum Minimum".split())
-SWEEPS = ("pointwise", "rows", "reduce")
+SWEEPS = ("pointwise", "rows", "slabs", "reduce")
 
 
 def sink(groups: Sequence[Group], roots: Roots) -> tuple[Group, ...]:
