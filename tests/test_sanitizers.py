@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ BATCHES = (5, 1, 0, 17)
 FLAGS = "-O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
 PRELUDE = """
-import ctypes, json
+import ctypes, json, sys
 import numpy as np
 import pytest
 import tfgraph as tf
@@ -53,7 +54,8 @@ OPS = (
 from tests.test_ops import AREAS, Slopes, _run_area
 from tests._evaluate import compiled
 
-def run(area, sizes, dtypes, gradients):
+def wrong_in(area, sizes, dtypes, gradients):
+    print(area, file=sys.stderr)
     wrong = []
     for size in sizes:
         for dtype in dtypes:
@@ -63,7 +65,10 @@ def run(area, sizes, dtypes, gradients):
         fetches = [gradient for row in rows for gradient in row.gradients]
         if fetches:
             compiled(fetches, {tensor: array for row in rows for tensor, array in row.feeds.items()})
-    print(json.dumps(wrong))
+    return wrong
+
+def run(*options):
+    print(json.dumps({area: wrong_in(area, *options) for area in AREAS}))
 """
 )
 
@@ -73,14 +78,18 @@ STEPS = (
 from tests._evaluate import refuse_interpreter
 from tests._nets import NETS
 
-def run(name, batches):
-    refuse_interpreter(pytest.MonkeyPatch())
+def train(name, batches):
+    print(name, file=sys.stderr)
     with tf.Graph().as_default(), tf.Session() as session:
         net = NETS[name]()
         session.run(tf.global_variables_initializer())
         for batch in batches:
             session.run(net.fetches, net.feeds(batch))
-    print(json.dumps([]))
+    return len(batches)
+
+def run(batches):
+    refuse_interpreter(pytest.MonkeyPatch())
+    print(json.dumps({name: train(name, batches) for name in NETS}))
 """
 )
 
@@ -122,7 +131,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("modules")
 
 
-def sanitized(script: str, call: str, cache: Path) -> list[str]:
+def sanitized(script: str, call: str, cache: Path) -> Any:
+    """What a process under the sanitizers prints. Loading them and all modules takes it 2 s of processor time."""
     return run_script(
         f"{script}\n{call}",
         cache,
@@ -136,14 +146,28 @@ def sanitized(script: str, call: str, cache: Path) -> list[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def ops(cache: Path) -> Any:
+    """What is wrong in each area. A process that ends with an error has named the area last."""
+    return sanitized(OPS, f"run({SIZES}, {DTYPES}, {EVERYTHING})", cache)
+
+
+@pytest.fixture(scope="module")
+def steps(cache: Path) -> Any:
+    """How many batches each net has trained on."""
+    return sanitized(STEPS, f"run({BATCHES})", cache)
+
+
+@pytest.mark.xdist_group("sanitized ops")
 @pytest.mark.parametrize("area", AREAS)
-def test_ops(area: str, cache: Path) -> None:
-    assert not sanitized(OPS, f"run({area!r}, {SIZES}, {DTYPES}, gradients={EVERYTHING})", cache)
+def test_ops(area: str, ops: Any) -> None:
+    assert ops[area] == []
 
 
+@pytest.mark.xdist_group("sanitized steps")
 @pytest.mark.parametrize("name", NETS)
-def test_training_steps(name: str, cache: Path) -> None:
-    assert not sanitized(STEPS, f"run({name!r}, {BATCHES})", cache)
+def test_training_steps(name: str, steps: Any) -> None:
+    assert steps[name] == len(BATCHES)
 
 
 def test_a_fault_is_found(cache: Path) -> None:

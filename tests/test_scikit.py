@@ -24,6 +24,12 @@ QUICK: dict[str, Any] = {"hidden_layer_sizes": (16,), "epochs": 40, "learning_ra
 ESTIMATORS = [TFGraphClassifier(**QUICK), TFGraphRegressor(**QUICK)]
 
 
+@pytest.fixture(autouse=True)
+def quickly_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program for every shape that scikit-learn thinks of: to optimise them takes half of the time."""
+    monkeypatch.setenv("TFGRAPH_CFLAGS", "-O1")
+
+
 @pytest.mark.xdist_group("scikit")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=["classifier", "regressor"])
 def test_scikit_learns_own_checks(estimator: Any) -> None:
