@@ -18,7 +18,8 @@ from ..scalar import size_text
 from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
 from .column_sums import ColumnSums, column_sums
-from .conv2d_sweep import panel_columns, reaches
+from .conv2d_plan import panel_columns
+from .conv2d_sweep import reaches
 from .conv2d_thin_filter import ThinFilter, thin_filter
 from .conv2d_window import Conv2DSpec, Window
 from .pool import PoolSpec

@@ -23,7 +23,8 @@ from .pool import plan as pool_plan
 
 MOST_TAPS = 160
 MOST_VECTORS = 2
-FEWEST_SUMS = 6  # an addition takes the time of eight
+FEWEST_SUMS = 6
+ENOUGH_SUMS = 8  # two additions begin in a cycle and take four
 
 
 @dataclass(frozen=True)
@@ -57,21 +58,18 @@ class ThinFilter:
         return rows * s.dilation_h * self.window.pitch + columns * s.dilation_w * s.in_c + channel
 
     @property
-    def window_taps(self) -> tuple[tuple[int, int], ...]:
-        """The number of each place of a pooling window, and where its pixel begins; without a pooling there is one place."""
+    def corners(self) -> tuple[int, ...]:
+        """Where the pixels of a pooling window begin, row by row; without a pooling there is one pixel."""
         if not self.pool:
-            return ((0, 0),)
+            return (0,)
         s, across = self.spec, range(self.pool.window_w)
-        return tuple(
-            (i * self.pool.window_w + j, i * s.stride_h * self.window.pitch + j * s.stride_w * s.in_c)
-            for i in range(self.pool.window_h)
-            for j in across
-        )
+        rows = range(self.pool.window_h)
+        return tuple(i * s.stride_h * self.window.pitch + j * s.stride_w * s.in_c for i in rows for j in across)
 
     def function(self, start: int, taps: int) -> Shared:
         """The C function of the piece that begins there."""
         places = tuple(self.place(start + k) - self.place(start) for k in range(taps))
-        signature = (*places, *(place for _, place in self.window_taps))
+        signature = (*places, *self.corners)
         shape = f"{taps}x{self.width}_step{self.pixel_step}_at" + "_".join(map(str, signature))
         name = f"tg_thin_filter_{self.element.letters}_{shape}"
         return Shared(name, render("c/thin_filter.c.j2", k=self, name=name, places=places, taps=taps))
@@ -128,6 +126,13 @@ def thin_filter(spec: Conv2DSpec, element: Element, window: Window, pool: PoolSp
     most = most_taps(element.target, vectors)
     if spec.out_c % (vectors * element.lanes) or not most or min(taps, most) * vectors < FEWEST_SUMS:
         return None
-    count = math.ceil(taps / most)
-    pieces = tuple((taps + i) // count for i in reversed(range(count)))
-    return ThinFilter(spec, element, window, vectors, pieces, pool)
+    return ThinFilter(spec, element, window, vectors, _pieces(spec, vectors, most), pool)
+
+
+def _pieces(spec: Conv2DSpec, vectors: int, most: int) -> tuple[int, ...]:
+    """The filter in pieces of up to `most` taps: whole, or parts of its rows, which share functions, if their sums suffice."""
+    row = spec.filter_w * spec.in_c
+    taps = spec.filter_h * row
+    each = row if taps > most and math.ceil(row / math.ceil(row / most)) * vectors >= ENOUGH_SUMS else taps
+    count = math.ceil(each / most)
+    return tuple((each + i) // count for i in reversed(range(count))) * (taps // each)

@@ -23,8 +23,12 @@ CACHE_BYTES = 24 * 1024 * 1024  # of results that are worth keeping: about the l
 _INSTRUCTIONS = {
     64: ("__AVX512F__", "__builtin_ia32_movnt{}512"),
     32: ("__AVX__", "__builtin_ia32_movnt{}256"),
-    16: ("__SSE2__", "__builtin_ia32_movnt{}"),
 }
+
+
+def can_pass(element: Element) -> bool:
+    """True where there are instructions for it; older processors keep to the shorter code."""
+    return element.target.vector_bytes in _INSTRUCTIONS
 
 
 def store_functions(element: Element) -> tuple[Shared, ...]:

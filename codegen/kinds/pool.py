@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..c_text import ceil_quotient, larger, minus, plus, quotient, remainder, smaller, times
-from ..emitted import PLAIN, Emitted, Epilogue, Launch, Scratch, insert_prologue
+from ..emitted import PLAIN, Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..scalar import C_TYPES, size_text
-from ..tiles import smaller_functions
+from ..tiles import Element, smaller_functions
 from .reach import Reach
 
 CHUNK_ELEMENTS = 32 * 1024
@@ -228,6 +228,13 @@ def plan(spec: PoolSpec) -> PoolPlan:
         block = spec.out_h
     images = max(1, min(MOST_IMAGES, CHUNK_ELEMENTS // (row_elements * spec.out_h)))
     return PoolPlan(spec, down, across, block, images, input_rows if input_rows < spec.in_h else 0)
+
+
+def maxima_function(element: Element) -> Shared:
+    """The maxima of windows in which there may be a NaN, for convolutions that a pooling is fused to."""
+    name = f"tg_maxima_{element.letters}"
+    place_type = f"uint{8 * element.bytes}_t"
+    return Shared(name, render("c/maxima.c.j2", name=name, c_type=element.c_type, place_type=place_type))
 
 
 def tiles_input(spec: PoolSpec) -> bool:

@@ -20,7 +20,7 @@ from ..scalar import size_text
 from ..target import Target, Tile, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, tile_function
 from .conv2d_window import Conv2DSpec
-from .pool import PoolPlan, PoolSpec
+from .pool import PoolPlan, PoolSpec, maxima_function
 from .pool import plan as pool_plan
 from .winograd_ahead import Ahead, fetch_function
 from .winograd_choice import FORMS, best_form, gains_by_pool
@@ -284,6 +284,8 @@ def emit(
     shared += functions.values()
     if fetched or p.pool:
         shared.append(Shared("tg_fetch", render("c/winograd_fetch.c.j2")))
+    if p.pool and not p.pool.is_clipped:
+        shared.append(maxima_function(p.element))
     names = {role: function.name for role, function in functions.items()}
     if p.turned or p.columns % p.width:
         packing = pack_functions(p.element, p.width, p.turned)

@@ -69,20 +69,8 @@ static void k00_conv2d_add_relu_maxpool(const tg_step *s, int64_t chunk)
                     maxima[c] = best;
                     unordered |= total != total;
                 }
-                if (unordered) {
-                    #pragma GCC ivdep
-                    #pragma GCC unroll 1
-                    for (int64_t c = 0; c < 16; ++c) {
-                        float best = values[c];
-                        #pragma GCC unroll 4
-                        for (int64_t tap = 1; tap < 4; ++tap) {
-                            const float value = values[tap * 16 + c];
-                            const bool larger = value > best || (value != value && best == best);
-                            best = larger ? value : best;
-                        }
-                        maxima[c] = best;
-                    }
-                }
+                if (unordered)
+                    tg_maxima_f32(values, 4, 16, 16, maxima, NULL);
                 tg_store_f32x8(y + out, maxima, 16, past);
             }
         }
