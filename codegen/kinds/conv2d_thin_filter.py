@@ -130,7 +130,7 @@ def thin_filter(spec: Conv2DSpec, element: Element, window: Window, pool: PoolSp
 
 
 def _pieces(spec: Conv2DSpec, vectors: int, most: int) -> tuple[int, ...]:
-    """The filter in pieces of up to `most` taps: whole, or parts of its rows, which share functions, if their sums suffice."""
+    """The filter in pieces of up to `most` taps: whole, or parts of its rows, which share functions, if they suffice."""
     row = spec.filter_w * spec.in_c
     taps = spec.filter_h * row
     each = row if taps > most and math.ceil(row / math.ceil(row / most)) * vectors >= ENOUGH_SUMS else taps
