@@ -132,6 +132,14 @@ def test_rows_past_the_caches(offset: int, target: str, tmp_path: Path, monkeypa
     np.testing.assert_allclose(found, np.maximum(sums + bias, 0), rtol=0, atol=4e-6 * np.abs(sums).max())
 
 
+@pytest.mark.parametrize("target", ["avx512", "avx2", "sse2"])
+def test_plain_results_past_the_caches(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past_caches, "CACHE_BYTES", 0)
+    kernel = emitted(CASES["thin"], target)
+    assert ("tg_stores_done" in kernel.source) == (target != "sse2")
+    check(CASES["thin"], Compiled(kernel, tmp_path), 3)
+
+
 @pytest.mark.parametrize("name", THIN_POOLED)
 def test_maxima_past_the_caches(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past_caches, "CACHE_BYTES", 0)

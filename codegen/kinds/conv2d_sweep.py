@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...shapes import Batch
-from ..c_text import plus, times
+from ..c_text import minus, plus, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..target import Target, Tile, choose_tile
@@ -25,7 +25,7 @@ from .conv2d_narrow import NarrowTile, copied_tile, gradient_tile, suits, tile_p
 from .conv2d_plan import FilterPack, Phase, SweepPlan, forward_phase, gradient_phases
 from .conv2d_thin import thin_row
 from .conv2d_window import STACK_BYTES, Conv2DSpec, Window
-from .past_caches import can_pass, kept_rows, store_functions
+from .past_caches import can_pass, kept_rows, store_functions, usually_passes
 from .pool import PoolSpec, maxima_function
 from .pool import plan as pool_plan
 from .reach import Reach
@@ -100,6 +100,7 @@ def plan(
     function = tile_function(element, tile, horizontals[0].reach.stride * channels)
     is_whole = columns % width == 0 and not is_narrow and can_pass(element)
     stores_rows = pooling and pooling.stores_y and not pooling.is_clipped and is_whole
+    by_rows = is_narrow or (thin and usually_passes(element, spec.images, spec.out_h * spec.out_w * columns))
     plans: list[SweepPlan] = []
     position = 0
     single = len(verticals) * len(horizontals) == 1
@@ -115,7 +116,7 @@ def plan(
                 name if single else f"{name}_{v.first}_{h.first}", element, tile, function.name,
                 window, v, h,
                 spec.out_h if forward else spec.in_h, spec.out_w if forward else spec.in_w, channels, columns,
-                filters, position, plain and not pooling and not is_narrow and columns % width == 0, pooling,
+                filters, position, plain and not pooling and not by_rows and columns % width == 0, pooling,
                 thin, narrow, "y" if stores_rows else "",
             ))  # fmt: skip
             position += len(v.taps) * len(h.taps)
@@ -170,8 +171,8 @@ def emit(
         epilogue = Epilogue(stores=(f"{y}[{plus(times('row', first.columns), 'column')}] = acc;",))
     stores_rows = first.thin and not first.pool and not first.stores_directly and first.columns % first.width == 0
     if stores_rows and can_pass(first.element):
-        index = "column" if first.panel == "0" else "c"
-        epilogue, result = kept_rows(epilogue, prologue_lines, first.c_type, first.columns, f"kept[{index}]")
+        target_of_store = f"kept[{minus('column', first.panel)}]"
+        epilogue, result = kept_rows(epilogue, prologue_lines, first.c_type, first.columns, target_of_store)
         first = replace(first, result=result)
         plans = (first,)
     own = first.thin or first.narrow
