@@ -134,13 +134,9 @@ def test_texts(shown: Shown) -> None:
 def graph_page(shown: Shown, run: str, tag: str) -> Any:
     """The Graph tab with the choice of a graph: the whole one of `run`, by `tag` also with what a run has told."""
     page = shown.tab("graphs")
-    choices = page.locator("tf-graph-controls paper-dropdown-menu")
+    menus = page.locator("tf-graph-controls paper-dropdown-menu")
     for place, wanted in enumerate((run, tag)):
-        choices.nth(place).click()
-        choices.nth(place).locator("paper-item").get_by_text(wanted, exact=True).click()
-        page.wait_for_function(
-            "([menu, wanted]) => menu.value === wanted", arg=[choices.nth(place).element_handle(), wanted]
-        )
+        chosen(page, menus.nth(place), wanted)
     only_in_whole = page.locator('g.node[data-name="not_run"]')
     only_in_whole.wait_for(state="attached" if run == "run" else "detached")
     page.locator('g.node[data-name="net"]').wait_for(state="attached")
@@ -157,6 +153,16 @@ def until(happened: Callable[[], Any], act: Callable[[], Any], page: Any) -> Any
             if found:
                 return found
     raise AssertionError(f"nothing has come of it in {TRIES} tries")
+
+
+def chosen(page: Any, menu: Any, wanted: str) -> None:
+    """Choose an item of a menu, if it is not the chosen one."""
+    item = menu.locator("paper-item").get_by_text(wanted, exact=True)
+    until(
+        lambda: menu.evaluate("(menu, wanted) => menu.value === wanted", wanted),
+        lambda: item.dispatch_event("click"),  # a click on the menu may be missed, or close what it has opened
+        page,
+    )
 
 
 def opened(page: Any, *scopes: str) -> None:
