@@ -18,6 +18,11 @@ FETCHED_ROWS = 32  # of which a tile fetches lines while it sums; a power of two
 SPARSELY_FETCHED_STEPS = 128  # so long a tile fetches at every second step: 15488 x 128 x 500 with Adam takes 8 % less
 
 
+def whole_lines(size: int) -> int:
+    """So many bytes, up to a whole cache line."""
+    return -(-size // LINE_BYTES) * LINE_BYTES
+
+
 @dataclass(frozen=True)
 class Element:
     """One dtype on one target: its C type, size, and the vector type made of it."""

@@ -18,8 +18,7 @@ from types import ModuleType
 
 from ..emitted import PLAIN, Emitted, Epilogue, Scratch
 from ..target import CUDA, Target, host_target
-from ..tiles import Element
-from . import conv2d_filter, conv2d_narrow, conv2d_sweep, matmul, winograd, winograd_filter
+from . import conv2d_filter, conv2d_sweep, matmul, winograd, winograd_filter
 from .conv2d_window import Conv2DSpec
 from .matmul import MatMulSpec
 from .pool import PoolSpec, overlaps
@@ -49,8 +48,6 @@ OPERANDS = {"forward": ("x", "w", "y"), "backprop_input": ("dy", "w", "dx"), "ba
 
 METHODS = ("auto", "direct", "winograd")
 
-FIRST_CACHE_BYTES = 32 * 1024  # the least that machines of today have
-
 
 def wanted_method() -> str:
     """$TFGRAPH_CONV, "auto" if it is not set. ValueError if it is none of `METHODS`.
@@ -67,19 +64,9 @@ def writer(spec: Conv2DSpec, target: Target) -> ModuleType:
     """The module that writes this convolution: its `scratch` and `emit`."""
     method = wanted_method()
     is_filter = spec.direction == "backprop_filter"
-    may_winograd = method != "direct" and winograd.supports(spec)
-    if may_winograd and (method == "winograd" or (prefers_winograd(spec, target) and not _prefers_narrow(spec, target))):
+    if method != "direct" and winograd.supports(spec) and (method == "winograd" or prefers_winograd(spec, target)):
         return winograd_filter if is_filter else winograd
     return conv2d_filter if is_filter else conv2d_sweep
-
-
-def _prefers_narrow(spec: Conv2DSpec, target: Target) -> bool:
-    """Sums for few channels are faster along the others than by Winograd's method, whose vectors they fill by a quarter.
-
-    Filters that the first-level cache does not hold are the exception: 5 x 5 of 128 to 3 channels take 15 ms instead of 13.
-    """
-    element = Element(spec.dtype, target)
-    return conv2d_narrow.suits(spec, element) and conv2d_narrow.filter_bytes(spec, element) <= FIRST_CACHE_BYTES
 
 
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target | None = None) -> bool:

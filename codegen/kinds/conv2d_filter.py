@@ -16,7 +16,7 @@ from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologu
 from ..render import render
 from ..scalar import size_text
 from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, tile_cycles, tiles_that_fit
-from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type, whole_lines
 from .column_sums import ColumnSums, column_sums
 from .conv2d_plan import panel_columns
 from .conv2d_sweep import reaches
@@ -248,7 +248,7 @@ def plan(spec: Conv2DSpec, target: Target, plain: bool, pool: PoolSpec | None = 
     ))  # fmt: skip
     block_columns = min(width * max(1, BLOCK_COLUMNS // width), pitch)
     direct = plain and shares == 1 and pitch == spec.out_c
-    sums_bytes = 0 if direct else -(-shares * all_rows * pitch * element.bytes // 64) * 64
+    sums_bytes = 0 if direct else whole_lines(shares * all_rows * pitch * element.bytes)
     zero_rows = (tap_rows > 1 or thin is not None) and not down.is_inside
     window = replace(window, scratch_offset=sums_bytes, zero_rows=zero_rows)
     spread = Spread(pool, element, width, 0, spec.out_w) if pool and not thin else None

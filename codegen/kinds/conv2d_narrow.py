@@ -79,11 +79,6 @@ def suits(spec: Conv2DSpec, element: Element) -> bool:
     )
 
 
-def filter_bytes(spec: Conv2DSpec, element: Element) -> int:
-    """What each tile reads again."""
-    return spec.filter_h * spec.filter_w * spec.in_c * spec.out_c * element.bytes
-
-
 def tile_pixels(element: Element, columns: int) -> int:
     """Pixels of a tile: their sums have registers."""
     return min(MOST_PIXELS, (element.target.registers - FREE_REGISTERS) // columns)

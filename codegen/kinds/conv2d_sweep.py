@@ -20,7 +20,7 @@ from ..c_text import minus, plus, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..target import Target, Tile, choose_tile
-from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type
+from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type, whole_lines
 from .conv2d_narrow import NarrowTile, copied_tile, gradient_tile, suits, tile_pixels
 from .conv2d_plan import FilterPack, Phase, SweepPlan, forward_phase, gradient_phases
 from .conv2d_thin import thin_row
@@ -96,7 +96,7 @@ def plan(
             pack_functions(element, width, not forward)[-1].name,
         )  # fmt: skip
     copied = filters.elements if filters else len(taps) * channels * columns if is_narrow and forward else 0
-    filter_bytes = _whole_lines(copied, element)
+    filter_bytes = whole_lines(copied * element.bytes)
     function = tile_function(element, tile, horizontals[0].reach.stride * channels)
     is_whole = columns % width == 0 and not is_narrow and can_pass(element)
     stores_rows = pooling and pooling.stores_y and not pooling.is_clipped and is_whole
@@ -123,11 +123,6 @@ def plan(
     return tuple(plans)
 
 
-def _whole_lines(elements: int, element: Element) -> int:
-    """Bytes of so many elements, up to a whole cache line."""
-    return -(-elements * element.bytes // 64) * 64
-
-
 def _narrow_tile(spec: Conv2DSpec, element: Element, phases: tuple[Phase, Phase]) -> NarrowTile:
     """The tile of a phase (its rows and columns) of sums for few channels."""
     down, across = phases
@@ -152,7 +147,7 @@ def scratch(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> S
     filters = plans[0].filters
     narrow = plans[0].narrow
     copied = filters.elements if filters else narrow.filter_elements if narrow and narrow.is_copied else 0
-    fixed = _whole_lines(copied, plans[0].element)
+    fixed = whole_lines(copied * plans[0].element.bytes)
     per_image = max(p.window.scratch_bytes * p.window.row_blocks for p in plans)
     if isinstance(spec.images, Batch):
         return Scratch(per_image * spec.images.per, fixed)

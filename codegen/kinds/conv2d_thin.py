@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ..c_text import plus
 from ..emitted import Shared
@@ -46,10 +47,7 @@ class ThinRow:
         most = max(FEWEST_PIXELS, SEGMENT_BYTES // (self.width * self.element.bytes))
         return math.ceil(self.across.out / math.ceil(self.across.out / most))
 
-    @property
-    def starts(self) -> tuple[int, ...]:
-        """The first tap and channel of each piece in the row of taps."""
-        return tuple(sum(self.pieces[:i]) for i in range(len(self.pieces)))
+    starts = property(lambda self: starts_of(self.pieces))  # the first tap and channel of each piece
 
     def place(self, tap: int) -> int:
         """Where a tap and channel of the row reads the input, from the pixel's first."""
@@ -87,8 +85,7 @@ def thin_row(element: Element, across: Reach, channels: int, columns: int) -> Th
     taps = across.taps * channels
 
     def pieces(vectors: int) -> tuple[int, ...]:
-        count = math.ceil(taps / most_taps(element.target, vectors))
-        return tuple((taps + i) // count for i in reversed(range(count)))
+        return equal_pieces(taps, most_taps(element.target, vectors))
 
     def cycles(vectors: int) -> float:
         """Of a pixel: the products, or what is loaded, and the sums on their way to the cache and back."""
@@ -98,6 +95,16 @@ def thin_row(element: Element, across: Reach, channels: int, columns: int) -> Th
     fitting = [v for v in range(1, min(MOST_VECTORS, needed) + 1) if most_taps(element.target, v)]
     vectors = min(fitting, key=lambda v: (cycles(v), -v))
     return ThinRow(element, across, channels, vectors, pieces(vectors))
+
+
+def equal_pieces(taps: int, most: int) -> tuple[int, ...]:
+    """The sizes of as few pieces of up to `most` taps as there can be, as equal as they can be."""
+    count = math.ceil(taps / most)
+    return tuple((taps + i) // count for i in reversed(range(count)))
+
+
+def starts_of(pieces: tuple[int, ...]) -> tuple[int, ...]:
+    return (0, *accumulate(pieces[:-1]))
 
 
 def most_taps(target: Target, vectors: int) -> int:

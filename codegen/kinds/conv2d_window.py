@@ -8,7 +8,7 @@ from typing import Any
 
 from ..c_text import ceil_quotient, larger, minus, plus, quotient, remainder, smaller, times
 from ..scalar import size_text
-from ..tiles import Element
+from ..tiles import Element, whole_lines
 from .reach import Reach
 from .spread import Spread
 
@@ -201,7 +201,7 @@ class Window:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of scratch memory per chunk."""
-        return 0 if self.is_on_stack else -(-self.elements * self.element.bytes // 64) * 64
+        return 0 if self.is_on_stack else whole_lines(self.elements * self.element.bytes)
 
     @property
     def storage(self) -> str:

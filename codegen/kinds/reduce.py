@@ -16,6 +16,7 @@ from ..emitted import Launch
 from ..index import Axis, access_of
 from ..ir import Node, Size, Value
 from ..scalar import Expr, size_text
+from ..tiles import whole_lines
 from .folds import Fold, fold_of, lane_fold_of
 from .pointwise import header
 from .scribe import Scribe, hint_of
@@ -72,7 +73,7 @@ def scratch(group: Any) -> Size:
         return Size()
     kept = element_count([d for i, d in enumerate(group.domain) if i not in group.axes])
     folds = [n for n in group.nodes if isinstance(n.kind, Reduction)]
-    return Size(fixed=PARTS * sum(-(-kept * n.outputs[0].dtype.size // 64) * 64 for n in folds))
+    return Size(fixed=PARTS * sum(whole_lines(kept * n.outputs[0].dtype.size) for n in folds))
 
 
 def write(scribe: Scribe) -> tuple[str, ReduceText, tuple[Launch, ...]]:
@@ -258,4 +259,4 @@ class _Reduce:
         if not is_in_parts(self.group.domain, self.axes):
             return ()
         kept = element_count([d for i, d in enumerate(self.group.domain) if i not in self.axes])
-        return self.scribe.partial_pointers([(f, PARTS * (-(-kept * f.dtype.size // 64) * 64)) for f in folds])
+        return self.scribe.partial_pointers([(f, PARTS * whole_lines(kept * f.dtype.size)) for f in folds])

@@ -8,6 +8,7 @@ memory, with a running result for each.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,7 +196,7 @@ def width_of(length: int, columns: Any, outer: list[Any], kept: list[int]) -> in
     if isinstance(columns, Batch):
         return _whole(most)
     if all(isinstance(size, int) for size in outer):
-        shared = columns * _product(outer) // ITEMS  # columns of a block if there are so many blocks
+        shared = columns * math.prod(outer) // ITEMS  # columns of a block if there are so many blocks
         most = min(most, max(shared, NARROWEST))
     if columns <= most:
         return int(columns)
@@ -207,10 +208,3 @@ def width_of(length: int, columns: Any, outer: list[Any], kept: list[int]) -> in
 
 def _whole(width: int) -> int:
     return width // WHOLE * WHOLE or width
-
-
-def _product(sizes: list[int]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total

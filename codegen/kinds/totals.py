@@ -16,6 +16,7 @@ from ..index import access_of
 from ..ir import Group, Node, Size
 from ..passes.clusters import is_over_rows, totals_of
 from ..scalar import Expr, size_text
+from ..tiles import whole_lines
 from .folds import Fold, fold_of
 from .scribe import Scribe, hint_of
 from .spaces import Space, decompose
@@ -57,7 +58,7 @@ def scratch(group: Group) -> Size:
 
 def _row_bytes(node: Node) -> int:
     """The partial results of one part, in whole lines of the cache."""
-    return -(-element_count(node.outputs[0].dims) * node.outputs[0].dtype.size // 64) * 64
+    return whole_lines(element_count(node.outputs[0].dims) * node.outputs[0].dtype.size)
 
 
 class Totals:

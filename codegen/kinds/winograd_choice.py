@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from ...shapes import Batch
 from ..target import NOMINAL_BATCH, Target
 from ..tiles import Element
+from .conv2d_narrow import suits as is_narrow
 from .conv2d_window import Conv2DSpec
 from .pool import PoolSpec, overlaps
 from .winograd_spread import takes as takes_spread
@@ -34,6 +35,9 @@ FILTERS = 40  # of each element of the filters or of their gradients, per point,
 # of an element of the results: the pass over memory that a pooling costs by itself, 8 bytes at 25 GB/s; a training step of
 # 128 x 6 x 6 x 128 takes 3.5 ms with F(3x3,3x3) and a pooling of its own, 4.6 with the pooling in F(2x2,3x3)
 POOLING = 40
+# of a product for 1 to 4 results, summed along the channels: right for 7 layers, of which the nearest are 5 x 5 taps from
+# 128 to 3 channels (15.2 ms, F(4x4,5x5) 12.7) and the gradient of 4 by 3 x 3 taps from 128 (1.21 ms, F(4x4,3x3) 1.47)
+NARROW = 1.9
 MARGIN = 1.1  # the gain that is worth larger rounding errors and more to compile
 
 
@@ -56,9 +60,10 @@ def _sweep(spec: Conv2DSpec) -> _Sweep:
 
 
 def direct_cost(spec: Conv2DSpec, target: Target) -> float:
-    """Multiply-adds of direct sums; the columns fill whole vectors."""
-    sweep, lanes = _sweep(spec), Element(spec.dtype, target).lanes
-    products = sweep.channels * whole(sweep.columns, lanes)
+    """Multiply-adds of direct sums; the columns fill whole vectors, or are few and have a kernel of their own."""
+    sweep, element = _sweep(spec), Element(spec.dtype, target)
+    columns = NARROW * sweep.columns if is_narrow(spec, element) else whole(sweep.columns, element.lanes)
+    products = sweep.channels * columns
     return float(sweep.pictures * sweep.height * sweep.width * spec.filter_h * spec.filter_w * products)
 
 
