@@ -51,11 +51,14 @@ SHAPES = {
     "three rows": MatMulSpec(3, 200, 1100),
     "three columns": MatMulSpec(N, 3, 1100),
     "rows times matrices": MatMulSpec(1, 33, 20, batch=N),
-    "better transposed": MatMulSpec(N, 100, 2100),
-    "better transposed, shared out": MatMulSpec(N, 35, 9000),
+    "better transposed": MatMulSpec(N, 20, 2100),
+    "better transposed, shared out": MatMulSpec(N, 28, 9000),
     "several blocks, fetched": MatMulSpec(401, 1200, 900),
     "last columns as rows": MatMulSpec(480, 100, N),
     "last columns as rows of whole blocks": MatMulSpec(80, 36, 300),
+    "last columns along k": MatMulSpec(N, 100, 784),
+    "last columns along k, blocks of it": MatMulSpec(1200, 72, 1000, batch=2),
+    "last columns along k, shared out": MatMulSpec(N, 35, 9000),
 }
 
 
@@ -100,8 +103,9 @@ def test_product(shape: str, transposed: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "int32", "int64"])
 @pytest.mark.parametrize("transpose_b", [False, True])
-def test_dtypes(dtype: str, transpose_b: bool, tmp_path: Path) -> None:
-    spec = MatMulSpec(N, 21, 35, transpose_b=transpose_b, dtype=dtype)
+@pytest.mark.parametrize(("columns", "k"), [(21, 35), (20, 300)], ids=["whole vectors", "last columns along k"])
+def test_dtypes(dtype: str, transpose_b: bool, columns: int, k: int, tmp_path: Path) -> None:
+    spec = MatMulSpec(N, columns, k, transpose_b=transpose_b, dtype=dtype)
     kernel = compiled(spec, tmp_path)
     for batch in (1, 33):
         check(spec, kernel, batch)
@@ -119,7 +123,7 @@ def test_vector_sizes(target: str, transposed: str, tmp_path: Path) -> None:
             check(replace(spec, **flags), kernel, batch)
 
 
-@pytest.mark.parametrize(("columns", "k"), [(21, 33), (21, 4096), (1, 33), (3, 33), (1, 9000), (130, 1100)])
+@pytest.mark.parametrize(("columns", "k"), [(21, 33), (21, 4096), (1, 33), (3, 33), (1, 9000), (130, 1100), (36, 300)])
 def test_epilogue(columns: int, k: int, tmp_path: Path) -> None:
     """Bias and ReLU on all ways to the output: of tiles, of few rows or columns, and after the shares of k are added."""
     spec = MatMulSpec(N, columns, k)
@@ -191,7 +195,12 @@ def test_shares_of_k_need_scratch() -> None:
             MatMulSpec(N, 1024, 3136, transpose_b=True),
             "N x 3136 x 1024, tile 8 x 32, b packed, k in blocks of 128",
         ),
-        (MatMulSpec(N, 100, 9216), "N x 9216 x 100, transposed, tile 8 x 32, a packed, k in 8 shares"),
+        (MatMulSpec(N, 20, 9216), "N x 9216 x 20, transposed, tile 10 x 32, a packed, k in 8 shares"),
+        (MatMulSpec(N, 100, 9216), "N x 9216 x 100, tile 8 x 48, b as it lies, last 4 columns as rows, k in 8 shares"),
+        (
+            MatMulSpec(N, 100, 784),
+            "N x 784 x 100, tile 8 x 48, b as it lies, last 4 columns as rows, k in blocks of 392",
+        ),
         (
             MatMulSpec(9216, 100, N, transpose_a=True),
             "9216 x N x 100, tile 8 x 32, b as it lies, a copied, last 4 columns as rows, k in blocks of 256",

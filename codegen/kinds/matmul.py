@@ -126,6 +126,8 @@ def _functions(p: MatMulPlan, element: Element, fetches: bool) -> dict[str, tupl
         functions["few_columns"] = (stream_function(element),)
     if p.rest_tile:
         functions["rest_tile"] = (tile_function(element, p.rest_tile, 1),)
+    elif p.rest:
+        functions["rest_dots"] = dots_function(element)
     if p.last_tile:
         functions["last_tile"] = (tile_function(element, p.last_tile, p.row_stride, partial=True),)
     if fetches:

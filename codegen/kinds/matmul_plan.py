@@ -87,6 +87,11 @@ class MatMulPlan:
     rows_here = property(lambda self: _extent("rows", self.spec.m, self.block_rows))
     columns_here = property(lambda self: _extent("columns", self.spec.n, self.block_columns))
 
+    # the last columns: their sums, their copy as rows, and the one of number c
+    rest_elements = property(lambda self: self.rest * self.block_rows)
+    last_elements = property(lambda self: self.rest * self.block_depth)
+    last_column = property(lambda self: plus(self.tiled_columns, "c"))
+
     @property
     def has_tiles(self) -> bool:
         return self.tile is not None
@@ -217,10 +222,6 @@ class MatMulPlan:
     def turned_pitch(self) -> int:
         """Elements between two of the few columns while they are rows: whole vectors, of whatever target."""
         return 16 * math.ceil(self.block_rows / 16)
-
-    @property
-    def rest_elements(self) -> int:
-        return self.rest * self.block_rows
 
     @property
     def rest_rows(self) -> int:
