@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +82,11 @@ class Emitted:
     method: str = ""
 
 
-def unique_shared(kernels: Sequence[Emitted]) -> tuple[Shared, ...]:
-    """The shared items of all kernels, each name once, in the order they are first seen."""
+def unique_shared(items: Iterable[Shared]) -> tuple[Shared, ...]:
+    """The items, each name once, in the order they are first seen: what has one name must be one text."""
     found: dict[str, Shared] = {}
-    for kernel in kernels:
-        for item in kernel.shared:
-            found.setdefault(item.name, item)
+    for item in items:
+        assert found.setdefault(item.name, item).source == item.source, f"two helpers are called {item.name}"
     return tuple(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,12 +18,20 @@ from .ir import Node, Roots, Value
 # outputs, or None to leave it alone
 Rule = Callable[[Node], Sequence[Value] | None]
 
-_builders: list[Builder] = []
+
+class _Builders(threading.local):
+    """The builders of the rewrites that are going on, innermost last: sessions compile in several threads at once."""
+
+    def __init__(self) -> None:
+        self.stack: list[Builder] = []
+
+
+_builders = _Builders()
 
 
 def active_builder() -> Builder:
-    """The builder of the rewrite that is going on."""
-    return _builders[-1]
+    """The builder of the rewrite that is going on in this thread."""
+    return _builders.stack[-1]
 
 
 class Builder:
@@ -35,11 +44,11 @@ class Builder:
         self.origin: Any = None
 
     def __enter__(self) -> Builder:
-        _builders.append(self)
+        _builders.stack.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _builders.pop()
+        _builders.stack.pop()
 
     def build(self, op: OpDef, inputs: Sequence[Any], attrs: Mapping[str, Any], name: str | None) -> Node:
         """Add a call whose inputs may be Python values; they become constants."""

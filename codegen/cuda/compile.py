@@ -13,7 +13,7 @@ import numpy as np
 from ...shapes import Undecided
 from ..check import check_plan
 from ..compile import grouped, kernel_name, random_slot, summary, variable_slots
-from ..emitted import Shared
+from ..emitted import unique_shared
 from ..ir import FetchSlot, Group, Kernel, Parts, Plan, Roots
 from ..kinds import Written
 from ..passes.plan_memory import external_values, plan_memory, tables
@@ -74,9 +74,9 @@ def _emit(
     step = step_of(kernels, written, runs, prefix)
     counts = (len(prepared.feeds), len(roots.fetches), len(known.variables), len(known.constants))
     math = frozenset(printer.used)
-    shared: dict[str, Shared] = {item.name: item for w in written for item in w.shared}
+    shared = unique_shared(item for w in written for item in w.shared)
     random = frozenset(name for w in written for name in w.random)
-    parts = Parts(step.sources, (), tuple(shared.values()), random)
+    parts = Parts(step.sources, (), shared, random)
     return CudaProgram(
         source=_source(step, parts, plan, math, counts, summary(roots, kernels, prepared)),
         feeds=tuple(FetchSlot(t.dtype.base_dtype, tuple(d)) for t, d in zip(prepared.feeds, dims, strict=True)),

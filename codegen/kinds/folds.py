@@ -34,7 +34,9 @@ class Fold:
         if self.combine in ("max", "min"):
             joined = printer.function(self.combine, Expr(target, self.dtype), value).text
             return f"{target} = {joined};"
-        return f"{target} {_OPERATORS[self.combine]}= {value.text};"
+        # bools are read as bytes: gcc 12 writes past the stack where a vectorised loop joins a bool and a uint8_t
+        operand = f"(bool){value.at(_TIGHT)}" if self.combine in ("all", "any") else value.text
+        return f"{target} {_OPERATORS[self.combine]}= {operand};"
 
     def lane_step(self, printer: Printer, value: Expr) -> str:
         """The same within a loop over lanes. With `nan`, each maximum waits for one instruction of the one before it."""

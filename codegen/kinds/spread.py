@@ -42,7 +42,8 @@ class Spread:
         sizes = (
             f"{p.in_h}x{p.in_w}x{p.channels}_{p.window_h}x{p.window_w}_{p.stride_h}x{p.stride_w}_{p.pad_top}x{p.pad_left}"
         )
-        return f"tg_spread_{self.element.letters}x{self.width}_{sizes}_{p.out_h}x{p.out_w}_{self.first_column}"
+        made = f"{self.first_column}_{self.end_column}"
+        return f"tg_spread_{self.element.letters}x{self.width}_{sizes}_{p.out_h}x{p.out_w}_{made}"
 
     @property
     def function(self) -> Shared:
