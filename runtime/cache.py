@@ -60,6 +60,7 @@ class ModuleCache:
     @contextmanager
     def build_folder(self) -> Iterator[Path]:
         """A new folder beside the entries that goes away afterwards, whatever happens."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been removed since it was opened
         self._remove_abandoned()
         folder = Path(tempfile.mkdtemp(prefix=BUILD_PREFIX, dir=self.folder))
         try:
@@ -123,9 +124,12 @@ def _open(wanted: str) -> ModuleCache:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.stat()
-        if stat.S_ISDIR(status.st_mode) and _is_ours_alone(status) and os.access(folder, os.W_OK | os.X_OK):
+        if not stat.S_ISDIR(status.st_mode) or not _is_ours_alone(status):
+            reason = "it belongs to another user or others may write to it"
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            reason = "it is read-only"
+        else:
             return ModuleCache(folder)
-        reason = "it belongs to another user or others may write to it"
     except OSError as error:
         reason = str(error)
     private = Path(tempfile.mkdtemp(prefix="tfgraph-"))

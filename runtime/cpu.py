@@ -46,7 +46,8 @@ _OPTIONS = ("-DTG_POOL_ELSEWHERE",)
 def load(source: str) -> Any:
     """The module of a C source that defines `tg_run`, as a cffi library.
 
-    UnavailableError: there is no compiler. InternalError: it failed or was killed, or its product cannot be loaded.
+    UnavailableError: there is no compiler, or no room for its product. InternalError: it failed or was killed, or its
+    product cannot be loaded.
     """
     with _lock:
         return _load(source, lambda: source)
@@ -100,8 +101,12 @@ def _load_entry(cache: ModuleCache, key: str, source: Callable[[], str], steps: 
 
 def _compile(cache: ModuleCache, key: str, source: str, steps: Recipe, compiler: Compiler) -> Path:
     """Compile in a folder of its own and move the result into the cache."""
-    with cache.build_folder() as folder:
-        return cache.store(key, build(source, steps, compiler.environment(cache.folder), folder))
+    try:
+        with cache.build_folder() as folder:
+            return cache.store(key, build(source, steps, compiler.environment(cache.folder), folder))
+    except OSError as error:
+        text = f"No module can be compiled in {cache.folder}: {error}. Set TFGRAPH_CACHE to a folder that has room."
+        raise UnavailableError(None, None, text) from error
 
 
 # --- threads ------------------------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ def _start(text: str, source: Callable[[], str], compiler: Compiler) -> None:
 
 def _try_to_compile(cache: ModuleCache, key: str, source: str, steps: Recipe, compiler: Compiler) -> None:
     """Compile into the cache. Whoever misses the module there tries once more, and says what is wrong."""
-    with suppress(InternalError, UnavailableError, OSError):
+    with suppress(InternalError, UnavailableError):
         _compile(cache, key, source, steps, compiler)
 
 

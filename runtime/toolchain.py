@@ -74,7 +74,15 @@ class Compiler:
 
 
 def _extra_options() -> list[str]:
-    return shlex.split(os.environ.get("TFGRAPH_CFLAGS", ""))
+    return _words("TFGRAPH_CFLAGS", os.environ.get("TFGRAPH_CFLAGS", ""))
+
+
+def _words(variable: str, text: str) -> list[str]:
+    """The words of a command, as a shell reads them. ValueError names the variable that it stands in."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{variable} is {text!r}: {error}") from None
 
 
 def find_compiler() -> Compiler | None:
@@ -90,7 +98,7 @@ def compiler_of(command: str) -> Compiler | None:
 @cache
 def _find(wanted: str, path: str) -> Compiler | None:
     if wanted:
-        command = shlex.split(wanted)
+        command = _words("$CC", wanted)
         if shutil.which(command[0], path=path) is None:
             text = f"$CC is {wanted!r}, but there is no program {command[0]!r} that could be run. {HOW_TO_INSTALL}"
             raise UnavailableError(None, None, text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -214,6 +216,33 @@ def test_a_folder_that_cannot_be_made_is_not_used(tmp_path: Path, monkeypatch: p
         assert answer(cpu.load(SOURCE % 6)) == 6
 
 
+def test_a_read_only_folder_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.warns(RuntimeWarning, match="read-only"):
+        assert answer(cpu.load(SOURCE % 7)) == 7
+    assert not entries(folder)
+
+
+def test_a_folder_that_was_removed_is_made_again(folder: Path) -> None:
+    assert answer(cpu.load(SOURCE % 1)) == 1
+    shutil.rmtree(folder)
+    assert answer(cpu.load(SOURCE % 2)) == 2
+    assert len(entries(folder)) == 1
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*arguments: object) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu, "build", no_room)
+        with pytest.raises(errors.UnavailableError, match=f"{folder}: .*No space left on device.* TFGRAPH_CACHE"):
+            cpu.load(SOURCE % 1)
+    assert nothing_left(folder)
+    assert answer(cpu.load(SOURCE % 1)) == 1  # as soon as there is room
+
+
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFGRAPH_CACHE", str(tmp_path / "mine"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
@@ -238,6 +267,13 @@ def test_a_compiler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         cpu.load(SOURCE % 1)
     assert "no-such-compiler" in str(caught.value)
     assert "apt install gcc" in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["CC", "TFGRAPH_CFLAGS"])
+def test_a_quotation_without_an_end(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "gcc '-O1")
+    with pytest.raises(ValueError, match=f"{variable} is .*No closing quotation"):
+        cpu.load(SOURCE % 1)
 
 
 def test_no_compiler_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
