@@ -54,6 +54,9 @@ CASES = {
     "thin, with edges": pair(convolution((20, 22, 3), (3, 3, 64)), (2, 2), (2, 2)),
     "thin, places left out": pair(convolution((29, 30, 2), (3, 3, 16), stride=(1, 1)), (2, 2), (3, 3), "VALID"),
     "thin, odd size": pair(convolution((21, 35, 4), (5, 5, 16), stride=(2, 2)), (3, 2), (3, 2), "VALID"),
+    "thin, tall windows": pair(convolution((24, 20, 1), (3, 3, 64), "VALID", stride=(1, 2)), (3, 2), (4, 3), "VALID"),
+    "thin, several blocks": pair(convolution((130, 140, 2), (3, 3, 32)), (2, 2), (2, 2)),
+    "thin, part of a vector": pair(convolution((20, 22, 1), (3, 3, 24)), (2, 2), (2, 2)),
     "narrow": pair(convolution((12, 24, 16), (3, 3, 2)), (2, 2), (2, 2)),
     "whole picture": pair(convolution((6, 6, 3), (3, 3, 10)), (6, 6), (6, 6)),
     "windows larger than the picture": pair(convolution((3, 3, 3), (2, 2, 10)), (4, 4), (4, 4)),
@@ -186,13 +189,13 @@ def test_vector_sizes(target: str, direction: str, tmp_path: Path) -> None:
     check(CASES["odd sizes, SAME"], direction, tmp_path, (5,), target)
 
 
-@pytest.mark.parametrize("name", ["2x2", "odd sizes, SAME", "several panels"])
+@pytest.mark.parametrize("name", ["2x2", "odd sizes, SAME", "several panels", "thin", "thin, with edges"])
 def test_bias_and_relu_come_before_the_maximum(name: str, tmp_path: Path) -> None:
     kernel = Compiled(forward(CASES[name], Epilogue(RELU, (), "v2")), tmp_path)
     check_forward(CASES[name], kernel, 3, relu=True)
 
 
-@pytest.mark.parametrize("name", ["2x2", "odd sizes, SAME"])
+@pytest.mark.parametrize("name", ["2x2", "odd sizes, SAME", "thin", "thin, with edges"])
 def test_windows_of_equal_elements_have_their_first_position(name: str, tmp_path: Path) -> None:
     """ReLU makes whole windows 0: the first place in the picture is their maximum."""
     case = CASES[name]
@@ -205,7 +208,7 @@ def test_windows_of_equal_elements_have_their_first_position(name: str, tmp_path
     np.testing.assert_array_equal(position, first_maxima(case.pool, np.zeros(results.shape)))
 
 
-@pytest.mark.parametrize("name", ["first layer", "odd sizes, SAME"])
+@pytest.mark.parametrize("name", ["first layer", "odd sizes, SAME", "thin", "thin, with edges", "thin, tall windows"])
 def test_the_first_nan_is_the_maximum(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     values, _ = arrays(case.conv, 1)
@@ -264,7 +267,7 @@ def test_which_convolutions_take_a_pooling() -> None:
     assert conv2d.takes_pool(case.conv, case.pool)
     overlapping = pair(case.conv, (3, 3), (2, 2))
     one_tap = pair(convolution((12, 10, 5), (1, 1, 32)), (2, 2), (2, 2))  # a matrix product
-    wide = pair(convolution((8, 3000, 3), (3, 3, 64)), (2, 2), (2, 2))  # the rows do not fit on the stack
+    wide = pair(convolution((8, 3000, 5), (3, 3, 64)), (2, 2), (2, 2))  # the rows do not fit on the stack
     for refused in (overlapping, one_tap, wide):
         assert not conv2d.takes_pool(refused.conv, refused.pool)
 

@@ -13,6 +13,7 @@ from tests.test_kernels_conv2d import CASES, DIRECTIONS, OPERANDS, arrays, check
 from tests.test_kernels_conv2d_pool import CASES as POOLED
 from tests.test_kernels_conv2d_pool import RELU, check_forward, forward, gradient
 from tests.test_kernels_conv2d_pool import check as check_pooled
+from tests.test_kernels_pool import expected as pooled
 from tfgraph.codegen.emitted import Epilogue
 from tfgraph.codegen.kinds import past_caches
 from tfgraph.codegen.target import TARGETS
@@ -75,6 +76,40 @@ def test_many_filters_are_left_to_winograds_method(channels: int, monkeypatch: p
     monkeypatch.setenv("TFGRAPH_CONV", "auto")
     method = emitted(convolution((64, 64, channels), (5, 5, 3)), "avx512").method
     assert method.startswith("narrow" if channels == 64 else "Winograd")
+
+
+@pytest.mark.parametrize("target", ["avx512", "avx2", "sse2"])
+@pytest.mark.parametrize("name", THIN_POOLED)
+def test_windows_of_sums_in_registers(name: str, target: str, tmp_path: Path) -> None:
+    """Small windows of whole vectors of channels; rows of sums for the others. Both with bias, ReLU and NaNs."""
+    in_registers = {"avx512": 64, "avx2": 32}.get(target, 0)
+    conv, pool = POOLED[name].conv, POOLED[name].pool
+    vectors = in_registers and min(-(-conv.out_c * 4 // in_registers), 8 // (pool.window_h * pool.window_w))
+    few_taps = conv.filter_h * conv.filter_w * conv.in_c <= 27
+    kernel = forward(POOLED[name], Epilogue(RELU, (), "v2"), target)
+    whole = vectors and few_taps and conv.out_c * 4 % (vectors * in_registers) == 0
+    assert ("sums in registers" in kernel.method) == bool(whole)
+    check_forward(POOLED[name], Compiled(kernel, tmp_path), 3, relu=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_filter_that_is_no_number(value: float, tmp_path: Path) -> None:
+    """All sums of one channel: the rows are done again, and the other channels stay as they are."""
+    case = POOLED["thin"]
+    values, results = arrays(case.conv, 2)
+    values["w"][0, 0, 0, 5] = value
+    bias = np.zeros(case.conv.out_c, np.float32)
+    position = np.full((2, case.pool.out_h, case.pool.out_w, case.pool.channels), 255, np.uint8)
+    kernel = Compiled(forward(case), tmp_path)
+    found = kernel.run(2, [values["x"], values["w"], bias, position], np.zeros(position.shape, np.float32))
+    broken = np.arange(case.conv.out_c) == 5
+    with np.errstate(invalid="ignore"):
+        patches = values["x"][:, : case.conv.out_h, : case.conv.out_w, 0] * np.float32(value)
+    nans, _ = pooled(case.pool, np.repeat(patches[..., None], 32, 3), np.zeros(position.shape))
+    np.testing.assert_array_equal(np.isnan(found[..., broken]), np.isnan(nans[..., broken]))
+    wanted, _ = pooled(case.pool, results, np.zeros(position.shape))
+    np.testing.assert_allclose(found[..., ~broken], wanted[..., ~broken], rtol=0, atol=4e-6 * np.abs(results).max())
+    np.testing.assert_array_equal(position < 4, True)
 
 
 @pytest.mark.parametrize("target", ["avx512", "avx2", "sse2"])

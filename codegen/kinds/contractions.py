@@ -32,7 +32,7 @@ TEMPLATES = tuple(
     f"c/{name}.c.j2"
     for name in (
         "matmul matmul_few matmul_operands matmul_tiles matmul_columns matmul_finish conv2d conv2d_filter conv2d_pool "
-        "conv2d_window winograd winograd_filter winograd_pool finish pool take_larger column_totals"
+        "conv2d_window thin_pool winograd winograd_filter winograd_pool finish pool take_larger column_totals"
     ).split()
 )  # fmt: skip
 

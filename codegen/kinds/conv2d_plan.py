@@ -10,6 +10,7 @@ from ..target import Tile
 from ..tiles import Element
 from .conv2d_narrow import NarrowTile
 from .conv2d_thin import ThinRow
+from .conv2d_thin_pool import ThinWindows
 from .conv2d_window import Window
 from .past_caches import is_past, store_name
 from .pool import PoolPlan
@@ -122,6 +123,7 @@ class SweepPlan:
     pool: PoolPlan | None = None
     thin: ThinRow | None = None
     narrow: NarrowTile | None = None
+    windows: ThinWindows | None = None
     result: str = ""  # the pointer to what is stored row by row, as whole vectors
 
     c_type = property(lambda self: self.element.c_type)
@@ -140,7 +142,8 @@ class SweepPlan:
     pixel_stride = property(lambda self: self.horizontal.reach.stride * self.channels)
     tap_pitch = property(lambda self: self.horizontal.reach.dilation * self.channels)
     tap_row_pitch = property(lambda self: self.vertical.reach.dilation * self.window.pitch)
-    line_elements = property(lambda self: self.out_w * self.width)
+    line_pixels = property(lambda self: self.pool.window_w if self.windows else self.out_w)  # whose sums are kept
+    line_elements = property(lambda self: self.line_pixels * self.width)
     lines_elements = property(lambda self: self.pool.window_h * self.line_elements)
     i_begin = property(lambda self: "i_begin" if self.pool.is_clipped else "0")
     i_end = property(lambda self: "i_end" if self.pool.is_clipped else str(self.pool.window_h))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..tiles import Element, pack_functions, smaller_functions, tile_function, v
 from .conv2d_narrow import NarrowTile, copied_tile, gradient_tile, suits, tile_pixels
 from .conv2d_plan import FilterPack, Phase, SweepPlan, forward_phase, gradient_phases
 from .conv2d_thin import thin_row
+from .conv2d_thin_pool import ThinWindows, window_vectors
 from .conv2d_window import STACK_BYTES, Conv2DSpec, Window
 from .past_caches import can_pass, kept_rows, store_functions, usually_passes
 from .pool import PoolSpec, maxima_function
@@ -83,8 +84,9 @@ def plan(
     is_narrow = suits(spec, element)
     thin = thin_row(element, across, channels, columns) if forward and not is_narrow else None
     tile = choose_tile(target, fewest, element.vectors(columns), max(steps, 1))
+    of_window = window_vectors(element, pooling, spec) if pooling and thin else 0
     if thin or is_narrow:
-        tile = Tile(1, thin.vectors) if thin else Tile(tile_pixels(element, columns), 1)
+        tile = Tile(1, of_window or thin.vectors) if thin else Tile(tile_pixels(element, columns), 1)
     width = columns if is_narrow else tile.vectors * element.lanes
     taps = [
         i * spec.filter_w + j for v in verticals for h in horizontals for i in v.taps for j in h.taps
@@ -112,12 +114,15 @@ def plan(
             spread = _spread(pool, element, h.reach, channels) if pool and not forward else None
             window = _window(spec.images, rows, h.reach, channels, operations, element, filter_bytes, spread)
             narrow = _narrow_tile(spec, element, (v, h)) if is_narrow else None
+            if of_window:
+                window = replace(window, zero_rows=not rows.is_inside)
+            windows = ThinWindows(spec, element, window, pooling, of_window) if pooling and of_window else None
             plans.append(SweepPlan(
                 name if single else f"{name}_{v.first}_{h.first}", element, tile, function.name,
                 window, v, h,
                 spec.out_h if forward else spec.in_h, spec.out_w if forward else spec.in_w, channels, columns,
                 filters, position, plain and not pooling and not by_rows and columns % width == 0, pooling,
-                thin, narrow, "y" if stores_rows else "",
+                thin, narrow, windows, "y" if stores_rows else "",
             ))  # fmt: skip
             position += len(v.taps) * len(h.taps)
     return tuple(plans)
@@ -134,8 +139,16 @@ def _narrow_tile(spec: Conv2DSpec, element: Element, phases: tuple[Phase, Phase]
     return gradient_tile(element, columns, channels, (down.taps, across.taps), spec.filter_w, *steps)
 
 
+def _sum_functions(plan: SweepPlan) -> Iterable[Shared]:
+    """The functions that make the sums, each once."""
+    if plan.windows:
+        return ()
+    own = plan.thin or plan.narrow
+    return dict.fromkeys(own.functions) if own else (tile_function(plan.element, plan.tile, plan.pixel_stride),)
+
+
 def takes_pool(spec: Conv2DSpec, pool: PoolSpec, target: Target) -> bool:
-    """True if the rows that a row of windows covers fit on the stack."""
+    """True if the sums that a row of windows covers fit on the stack."""
     (one,) = plan(spec, "", target, False, pool)
     kept = pool.window_h * one.line_elements * one.element.bytes
     return kept <= STACK_BYTES and pool.window_h * pool.window_w > 1
@@ -170,9 +183,7 @@ def emit(
         epilogue, result = kept_rows(epilogue, prologue_lines, first.c_type, first.columns, target_of_store)
         first = replace(first, result=result)
         plans = (first,)
-    own = first.thin or first.narrow
-    sums = dict.fromkeys(own.functions) if own else (tile_function(first.element, first.tile, first.pixel_stride),)
-    shared: list[Shared] = [smaller_functions(), vector_type(first.element), *sums]
+    shared: list[Shared] = [smaller_functions(), vector_type(first.element), *_sum_functions(first)]
     shared += store_functions(first.element) if first.past else ()
     if first.pool and not first.pool.is_clipped:
         shared.append(maxima_function(first.element))
@@ -196,6 +207,8 @@ def emit(
     kept = f"{'narrow' if first.narrow else 'direct'}, tile {first.tile.rows} x {first.width}"
     if first.thin:
         kept = f"thin, {first.width} filters in registers"
+    if first.windows:
+        kept = f"thin, windows of {first.windows.pixels} x {first.width} sums in registers"
     method = ", ".join([kept, filters, *phases, *pooled])
     return Emitted(
         insert_prologue(source, prologue_lines), tuple(launches), size, tuple(shared), method

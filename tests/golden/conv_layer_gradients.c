@@ -11,74 +11,98 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
     uint8_t *restrict position = (uint8_t *)(s->batch + 4608 * N);
     const float *restrict bias = (const float *)(s->variables[1]);
     float window[588];
-    float lines[384];  // the sums of the rows that one row of windows covers
     const bool past = N * 2304 > 25165824 && (uintptr_t)y % 32 == 0;
     for (int64_t image = chunk * 8; image < tg_smaller((chunk + 1) * 8, N); ++image) {
-        for (int64_t i = 0; i < 12; ++i) {
+        for (int64_t i = -1; i < 13; ++i) {
             float *to = window + (i + 1) * 42;
+            if (i < 0 || i >= 12) {
+                memset(to, 0, 42 * sizeof *to);
+                continue;
+            }
             memset(to, 0, 3 * sizeof *to);
             memcpy(to + 3, x + (image * 12 + i) * 36, 36 * sizeof *to);
             memset(to + 39, 0, 3 * sizeof *to);
         }
         const float *base = window;
         const float *right = w;
+        static const int place[27] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 42, 43, 44, 45, 46, 47, 48, 49, 50, 84, 85, 86, 87, 88, 89, 90, 91, 92 };  // of the taps, from a pixel's first
+        static const int pixel[4] = { 0, 3, 42, 45 };  // of a window, from its first
         for (int64_t down = 0; down < 6; ++down) {
-            for (int64_t i = 0; i < 2; ++i) {
-                const int64_t h = down * 2 + i;
-                // taps above and below the picture would only add zeros
-                const int64_t first_tap = tg_larger(1 - h, 0), end_tap = tg_smaller(13 - h, 3);
-                const float *left = base + (h + first_tap) * 42;
-                float *sums = lines + i * 192;
-                for (int64_t tap = first_tap; tap < end_tap; ++tap) {
-                    const float *inputs = left + (tap - first_tap) * 42, *filters = right + tap * 144;
-                    tg_thin_f32_5x16_stride3(inputs, filters, 16, sums, 16, 12, tap > first_tap);
-                    tg_thin_f32_4x16_stride3(inputs + 5, filters + 80, 16, sums, 16, 12, true);
-                }
-            }
-            for (int64_t across = 0; across < 6; ++across) {
-                const float *corner = lines + across * 32;
-                const int64_t out = ((image * 6 + down) * 6 + across) * 16;
-                float values[64];
+            const float *left = base + down * 84;
+            tg_f32x8 filter[27][2];
+            #pragma GCC unroll 27
+            for (int i = 0; i < 27; ++i)
                 #pragma GCC unroll 2
-                for (int64_t i = 0; i < 2; ++i)
+                for (int v = 0; v < 2; ++v)
+                    filter[i][v] = *(const tg_f32x8 *)(right + i * 16 + v * 8);
+            for (bool minds_nans = false;; minds_nans = true) {
+                float check[16] = {0};  // of the row's elements: no numbers if there is a NaN among them
+                for (int64_t across = 0; across < 6; ++across) {
+                    tg_f32x8 sum[4][2] = {0};
+                    #pragma GCC unroll 27
+                    for (int i = 0; i < 27; ++i)
+                        #pragma GCC unroll 4
+                        for (int p = 0; p < 4; ++p) {
+                            const float value = left[across * 6 + pixel[p] + place[i]];
+                            #pragma GCC unroll 2
+                            for (int v = 0; v < 2; ++v)
+                                sum[p][v] += value * filter[i][v];
+                        }
+                    float corner[64];
+                    #pragma GCC unroll 4
+                    for (int p = 0; p < 4; ++p)
+                        #pragma GCC unroll 2
+                        for (int v = 0; v < 2; ++v)
+                            *(tg_f32x8 *)(corner + p * 16 + v * 8) = sum[p][v];
+                    const int64_t out = ((image * 6 + down) * 6 + across) * 16;
+                    float values[64];
                     #pragma GCC unroll 2
-                    for (int64_t j = 0; j < 2; ++j) {
+                    for (int64_t i = 0; i < 2; ++i)
+                        #pragma GCC unroll 2
+                        for (int64_t j = 0; j < 2; ++j) {
+                            #pragma GCC ivdep
+                            #pragma GCC unroll 1
+                            for (int64_t c = 0; c < 16; ++c) {
+                                const int64_t column = c;
+                                const float acc = corner[i * 32 + j * 16 + c];
+                                const float add = acc + bias[column]; /* BiasAdd: Add */
+                                const float activation = tg_max_f32(add, 0.0f); /* activation */
+                                values[(i * 2 + j) * 16 + c] = activation;
+                            }
+                        }
+                    uint32_t places[16];
+                    float maxima[16];
+                    if (minds_nans)
+                        tg_maxima_f32(values, 4, 16, 16, maxima, places);
+                    else {
                         #pragma GCC ivdep
                         #pragma GCC unroll 1
                         for (int64_t c = 0; c < 16; ++c) {
-                            const int64_t column = c;
-                            const float acc = corner[i * 192 + j * 16 + c];
-                            const float add = acc + bias[column]; /* BiasAdd: Add */
-                            const float activation = tg_max_f32(add, 0.0f); /* activation */
-                            values[(i * 2 + j) * 16 + c] = activation;
+                            float best = values[c];
+                            float total = best;
+                            uint32_t place = 0;
+                            #pragma GCC unroll 4
+                            for (int64_t tap = 1; tap < 4; ++tap) {
+                                const float value = values[tap * 16 + c];
+                                const bool larger = value > best;
+                                best = larger ? value : best;
+                                place = larger ? (uint32_t)(tap) : place;
+                                total += value;
+                            }
+                            maxima[c] = best;
+                            places[c] = place;
+                            check[c] += total;
                         }
                     }
-                uint32_t places[16];
-                float maxima[16];
-                uint32_t unordered = 0;  // not 0: there may be a NaN, which is larger than every number
-                #pragma GCC ivdep
-                #pragma GCC unroll 1
-                for (int64_t c = 0; c < 16; ++c) {
-                    float best = values[c];
-                    float total = best;
-                    uint32_t place = 0;
-                    #pragma GCC unroll 4
-                    for (int64_t tap = 1; tap < 4; ++tap) {
-                        const float value = values[tap * 16 + c];
-                        const bool larger = value > best;
-                        best = larger ? value : best;
-                        place = larger ? (uint32_t)(tap) : place;
-                        total += value;
-                    }
-                    maxima[c] = best;
-                    places[c] = place;
-                    unordered |= total != total;
+                    tg_store_f32x8(y + out, maxima, 16, past);
+                    for (int64_t c = 0; c < 16; ++c)
+                        position[out + c] = (uint8_t)places[c];
                 }
-                if (unordered)
-                    tg_maxima_f32(values, 4, 16, 16, maxima, places);
-                tg_store_f32x8(y + out, maxima, 16, past);
+                float all = 0;
                 for (int64_t c = 0; c < 16; ++c)
-                    position[out + c] = (uint8_t)places[c];
+                    all += check[c];
+                if (minds_nans || all == all)
+                    break;
             }
         }
     }
@@ -121,7 +145,7 @@ static void k02_conv2d_backprop_input_at(const tg_step *s, int64_t chunk)
             memset(to, 0, 16 * sizeof *to);
             memset(to + 208, 0, 16 * sizeof *to);
         }
-        tg_spread_f32x16_12x12x16_2x2_2x2_0x0_6x6_0(position + image * 576, dy + image * 576, 0, 12, window + 240, 224);
+        tg_spread_f32x16_12x12x16_2x2_2x2_0x0_6x6_0_12(position + image * 576, dy + image * 576, 0, 12, window + 240, 224);
         const float *base = window;
         for (int64_t h = 0; h < 12; ++h) {
             // taps above and below the picture would only add zeros
@@ -172,7 +196,7 @@ static void k03_conv2d_backprop_filter_at(const tg_step *s, int64_t chunk)
         }
         const float *base = window;
         const float *right = packed;
-        tg_spread_f32x16_12x12x16_2x2_2x2_0x0_6x6_0(position + image * 576, dy + image * 576, 0, 12, packed, 192);
+        tg_spread_f32x16_12x12x16_2x2_2x2_0x0_6x6_0_12(position + image * 576, dy + image * 576, 0, 12, packed, 192);
         for (int64_t i = 0; i < 3; ++i) {
             // only output rows whose tap falls inside the picture
             const int64_t begin = tg_larger(1 - i, 0), end = tg_smaller(13 - i, 12);
