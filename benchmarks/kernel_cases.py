@@ -178,6 +178,7 @@ _POOLED = math.prod(_IMAGE) / 4
 _TABLE = (50_000, 64)
 _ROWS = 65_536
 _WIDE = (4096, 1000)
+_WORDS = ((128, 10_000), (64, 50_257))  # rows of language models' vocabularies
 
 POOLS = (
     _moving("pooling", "max 2x2, 128x128x32 x 32", "max_pool", math.prod(_IMAGE) + _POOLED, shape=_IMAGE),
@@ -222,7 +223,12 @@ REDUCTIONS = (
 )
 
 NORMALISATIONS = (
-    _moving("softmax and normalisation", f"softmax, {_WIDE[0]} x {_WIDE[1]}", "softmax", 2 * math.prod(_WIDE), shape=_WIDE),
+    *(
+        _moving(
+            "softmax and normalisation", f"softmax, {shape[0]} x {shape[1]}", "softmax", 2 * math.prod(shape), shape=shape
+        )
+        for shape in (_WIDE, *_WORDS)
+    ),
     *(
         _moving(
             "softmax and normalisation",
@@ -232,7 +238,7 @@ NORMALISATIONS = (
             shape=shape,
             quick=shape[0] == 128,
         )
-        for shape in ((128, 10), _WIDE)
+        for shape in ((128, 10), _WIDE, *_WORDS)
     ),
     _moving(
         "softmax and normalisation",

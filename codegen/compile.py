@@ -16,6 +16,7 @@ import numpy as np
 from ..shapes import Batch, Undecided, element_count
 from . import kinds
 from .check import check_plan, check_roots
+from .emitted import unique_shared
 from .index import access_of
 from .ir import FetchSlot, Group, Kernel, Node, Parts, Program, RandomSlot, Roots, Size, VariableSlot
 from .joined import write_joined
@@ -24,6 +25,7 @@ from .passes.expand import expand
 from .passes.fold_constants import fold_constants
 from .passes.group_kernels import group_kernels
 from .passes.join_launches import Run, join_launches
+from .passes.moments import moments
 from .passes.move_reshapes import move_reshapes
 from .passes.move_transposes import move_transposes
 from .passes.name_sizes import name_sizes
@@ -32,6 +34,7 @@ from .passes.place_copies import place_copies, variable_of
 from .passes.plan_memory import Tables, external_values, plan_memory, tables
 from .passes.pool_positions import pool_positions
 from .passes.settle_static import settle_static
+from .passes.short_groups import short_groups
 from .passes.simplify import simplify
 from .passes.specialise import specialise
 from .passes.spread_gradients import spread_gradients
@@ -53,8 +56,10 @@ STAGES: tuple[Callable[[Roots], Roots], ...] = (
     pool_positions,  # after simplify: equal nodes are one by now, so that a gradient knows its pooling
     spread_gradients,
     move_reshapes,  # after pool_positions, which moves masks in front of pooling gradients
+    short_groups,
     settle_static,
-    place_copies,  # last: every pass before it is free to make views
+    place_copies,  # after all that make views
+    moments,  # after place_copies, from which on every view is one of memory
 )
 
 
@@ -151,11 +156,10 @@ def emit(
 
 
 def _parts(kernels: Sequence[Kernel], written: Sequence[kinds.Written], runs: Sequence[Run], prefix: str) -> Parts:
-    shared = {item.name: item for w in written for item in w.shared}
     return Parts(
         kernels=tuple(w.source for w in written),
         launches=tuple((k.index, launch) for k, w in zip(kernels, written, strict=True) for launch in w.launches),
-        shared=tuple(shared.values()),
+        shared=unique_shared(item for w in written for item in w.shared),
         random=frozenset(name for w in written for name in w.random),
         joined=tuple(write_joined(r, [w.launches for w in written[r.first : r.last + 1]], prefix) for r in runs),
     )

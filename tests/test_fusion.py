@@ -13,7 +13,6 @@ from tests._nets import NETS
 from tests._programs import N, groups_of, program_of
 from tests._random_graphs import graphs
 from tfgraph.codegen.ir import Group
-from tfgraph.codegen.passes.group_kernels import ROW_LIMIT
 
 pytestmark = pytest.mark.usefixtures("graph")
 
@@ -125,12 +124,6 @@ def test_mean_and_variance_of_rows_are_one_kernel() -> None:
     ((kind, types),) = kernels_of(y, x)
     assert kind == "rows"
     assert types.count("Sum") == 2
-
-
-def test_long_rows_are_swept_by_kernels_of_their_own() -> None:
-    short, long = fed(ROW_LIMIT), fed(ROW_LIMIT + 1)
-    assert [kind for kind, _ in kernels_of(tf.nn.softmax(short), short)] == ["rows"]
-    assert [kind for kind, _ in kernels_of(tf.nn.softmax(long), long)] == ["reduce", "reduce", "pointwise"]
 
 
 # --- reduce: the other reductions -----------------------------------------------------------------------------

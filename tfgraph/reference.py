@@ -59,6 +59,7 @@ def _result_dtypes(op: OpDef, call: Call, inputs: list[Any]) -> list[Any]:
 
 _FOLDS: dict[str, Callable[..., Any]] = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "all": np.all, "any": np.any,
+    "deviations": lambda x, axis, keepdims: np.sum(np.square(x - x.mean(axis, keepdims=True)), axis, keepdims=keepdims),
 }  # fmt: skip
 _EMPTY = {
     "max": lambda d: -np.inf if d.kind == "f" else np.iinfo(d).min,

@@ -62,7 +62,7 @@ TAKEN = frozenset(
 )
 
 # after the prefix, what the objects of one library share; alone, the helpers of its kernels
-_SHARED = re.compile(r"kernels_\w+|constant_\d+|minus_zero_\w+|tg_\w*")
+_SHARED = re.compile(r"kernels_\w+|constant_\d+|tg_\w*")
 # after the name of a function, the parts of its program
 _PARTS = re.compile(r"run|uses|constants|draws|checks|k\d+_\w*")
 # after the prefix in capitals, macros of the header and the source

@@ -65,7 +65,7 @@ def _table() -> Mapping[str, tuple[Callable[[Context], Written], Callable[[Kerne
         "pointwise": (sweep, none),
         "rows": (_nest(rows), lambda kernel: rows.scratch(kernel.group)),
         "slabs": (slabs, none),
-        "reduce": (_nest(reduce), lambda kernel: reduce.scratch(kernel.group)),
+        "reduce": (reduce.reduction, lambda kernel: reduce.scratch(kernel.group)),
         **primitives.TABLE,
     }
 

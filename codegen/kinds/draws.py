@@ -13,6 +13,7 @@ from typing import Any
 from ...shapes import Batch, element_count
 from ..index import access_of
 from ..ir import Group, Node, Value
+from ..passes.clusters import ROW_LIMIT
 from ..scalar import Expr, c_type
 
 _SUFFIX = {"float32": "f32", "float64": "f64"}
@@ -103,6 +104,8 @@ def row_obstacle(group: Group, node: Node) -> str | None:
         columns = element_count([group.domain[a] for a in group.axes])
         if not is_aligned(node.outputs[0], columns):
             return f"rows of {columns} random numbers begin in the middle of a counter's"
+        if columns > ROW_LIMIT:
+            return f"rows of {columns} random numbers are too long for the stack"
         row = columns
     if isinstance(row, Batch) or row >= SHORTEST_ROW or (group.kind == "pointwise" and is_flat(group)):
         return None

@@ -8,9 +8,20 @@ from typing import Any
 from ...opdef import Reduction, Update
 from ...shapes import Dims
 from ..index import Access, access_of, broadcast_access, row_major
+from ..internal_moments import sums_deviations
 from ..ir import Node, Value
 from ..kinds import epilogues
-from .clusters import FOLDS, Cluster, bases, domain_of, is_map, is_row_reduction, is_slab_reduction, reduced_axes, squeezed
+from .clusters import (
+    FOLDS,
+    Cluster,
+    bases,
+    domain_of,
+    is_map,
+    is_short_row_reduction,
+    is_slab_reduction,
+    reduced_axes,
+    squeezed,
+)
 from .place_copies import is_in_place, variable_of
 
 
@@ -65,6 +76,8 @@ class FusionRules:
     def _over_rows_obstacle(self, producer: Cluster, node: Node) -> str | None:
         """A kernel over rows may add up the results of all rows, and whole columns, part by part of the rows."""
         access = access_of(node.inputs[0])
+        if sums_deviations(node):
+            return "squared deviations are summed by a kernel of reductions"
         if not access.is_whole or access.base in producer.totals():
             return "needs the results of all rows"
         axes = reduced_axes(node)
@@ -74,6 +87,8 @@ class FusionRules:
         outer = tuple(axis for axis in range(len(producer.domain)) if axis not in producer.axes)
         if access.dims != producer.domain or not (is_total or axes == outer):
             return "a reduction over another domain or other axes"
+        if not is_total and not is_short_row_reduction(producer.domain, producer.axes):
+            return "sums of columns beside long rows"
         return None
 
     def _beside_reduction(self, producer: Cluster, own: Cluster) -> str | None:
@@ -105,8 +120,10 @@ class FusionRules:
         domain = total.domain
         if total.kind != "reduce" or columns.kind != "reduce" or domain != columns.domain or len(domain) < 2:
             return False
+        if any(sums_deviations(n) for c in (total, columns) for n in c.nodes):
+            return False
         outer, last = tuple(range(len(domain) - 1)), len(domain) - 1
-        if total.axes != (*outer, last) or columns.axes != outer or not is_row_reduction(domain, (last,)):
+        if total.axes != (*outer, last) or columns.axes != outer or not is_short_row_reduction(domain, (last,)):
             return False
         return all(
             depends_on([n for n in c.nodes if is_map(n) and domain_of(n) != domain], c.folded()) for c in (total, columns)
@@ -145,11 +162,10 @@ class FusionRules:
         """True if one kernel would write a variable and read other elements of it than the one it is about to write."""
         nodes = producer.nodes + own.nodes
         writers = {variable_of(v): n for n in nodes for v in n.inputs if v.dtype.is_ref}
+        # what long rows need again, a later sweep may read again
+        reads = _reads_any if _is_long(producer) or _is_long(own) else _reads_elsewhere
         return bool(writers) and any(
-            _reads_elsewhere(node, value, writers)
-            for node in nodes
-            for value in node.data_inputs()
-            if not value.dtype.is_ref
+            reads(node, value, writers) for node in nodes for value in node.data_inputs() if not value.dtype.is_ref
         )
 
     # --- alignment --------------------------------------------------------------------------------------------------
@@ -210,13 +226,22 @@ def depends_on(nodes: Iterable[Node], values: Collection[Value]) -> bool:
     return True
 
 
-def _reads_elsewhere(node: Node, value: Value, writers: dict[Node, Node]) -> bool:
+def _is_long(cluster: Cluster) -> bool:
+    return cluster.kind == "rows" and not is_short_row_reduction(cluster.domain, cluster.axes)
+
+
+def _reads_any(node: Node, value: Value, writers: dict[Node, Node]) -> bool:
     base = access_of(value).base
-    if base.op.type != "_Read" or variable_of(base.op.inputs[0]) not in writers:
+    return base.op.type == "_Read" and variable_of(base.op.inputs[0]) in writers
+
+
+def _reads_elsewhere(node: Node, value: Value, writers: dict[Node, Node]) -> bool:
+    if not _reads_any(node, value, writers):
         return False
+    base = access_of(value).base
     writer = writers[variable_of(base.op.inputs[0])]
     # a fold over rows has read its whole row before a later sweep stores to it
-    sweeps = isinstance(node.kind, Reduction) and is_row_reduction(node.inputs[0].dims, reduced_axes(node))
+    sweeps = isinstance(node.kind, Reduction) and is_short_row_reduction(node.inputs[0].dims, reduced_axes(node))
     return not is_in_place(value, writer) or not (is_map(node) or sweeps)
 
 

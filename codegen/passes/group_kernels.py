@@ -21,7 +21,7 @@ from itertools import pairwise
 from ...shapes import element_count
 from ..ir import Group, Node, Refusal, Roots, Value
 from .bias_gradients import bias_gradients
-from .clusters import FOLDS, ROW_LIMIT, Cluster, bases, dependencies, is_compute
+from .clusters import FOLDS, Cluster, bases, dependencies, is_compute
 from .fusion_rules import FusionRules
 from .recompute import candidates, refused, with_reasons, with_recomputed
 from .sink import sink
@@ -222,4 +222,4 @@ def _needed(roots: Roots) -> set[Node]:
     return needed
 
 
-__all__ = ["ROW_LIMIT", "group_kernels"]
+__all__ = ["group_kernels"]

@@ -1,7 +1,9 @@
 """Element-level results that only other kernels use are made there, where that moves less memory.
 
 An activation's gradient times the layer's scale, say, is no longer stored by the kernel of a convolution for the two
-sweeps that read it: they compute it from the gradient, which is in memory for others too.
+sweeps that read it: they compute it from the gradient, which is in memory for others too. What is not, but follows from
+memory in a few cheap steps, is made again on the way: the gradient of a normalisation takes the layer's values once more
+instead of the normalised ones, which nobody stores then.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from .place_copies import variable_of
 
 # what may be computed by several kernels instead of one
 CHEAP = frozenset("Add AddN Sub Mul Neg Cast Relu ReluGrad SquaredDifference Square Select SelectV2 Maximum Minimum".split())
+GIVEN = frozenset(("Const", "_Extent", "_Iota"))
+LONGEST = 3  # nodes that are made again on the way to one
 SWEEPS = ("pointwise", "rows", "slabs", "reduce")
 
 
@@ -35,6 +39,7 @@ class _Sinking:
         self.fetched = set(roots.fetches)
         self.home = {n: i for i, g in enumerate(groups) for n in g.nodes}
         self.users: dict[Value, set[int]] = {}  # the groups that take a value
+        self.unstored: set[Value] = set()  # what every kernel makes that uses it
         self.writers: dict[Node, list[int]] = {}  # the groups that write a variable
         for i, group in enumerate(groups):
             for node in group.nodes:
@@ -44,10 +49,8 @@ class _Sinking:
                     self.writers.setdefault(variable_of(reference), []).append(i)
 
     def run(self) -> tuple[Group, ...]:
-        for i, group in enumerate(self.groups):
-            for node in reversed(group.nodes):
-                if self._should_move(node, i):
-                    self._move(node, i)
+        while self._sweep():
+            pass
         made = zip(self.groups, self.nodes, self.refusals, strict=True)
         return tuple(
             replace(g, nodes=tuple(sorted(nodes, key=lambda n: n.id)), refusals=(*g.refusals, *reasons))
@@ -55,10 +58,36 @@ class _Sinking:
             if nodes
         )
 
-    def _should_move(self, node: Node, home: int) -> bool:
+    def _sweep(self) -> bool:
+        """Move what should move, kernel by kernel; True if there was something. Each time less memory is moved."""
+        moved = False
+        for i in range(len(self.groups)):
+            for node in reversed(tuple(self.nodes[i])):
+                chain = self._chain(node, i)
+                if self._should_move(node, chain, i):
+                    self._move(node, chain, i)
+                    moved = True
+        return moved
+
+    def _chain(self, node: Node, home: int) -> list[Node]:
+        """A node and what it is made of in its kernel but nobody finds in memory, if that can be made elsewhere; else []."""
+        domain = self.groups[home].domain
+        chain = [node]
+        for member in chain:
+            is_plain = isinstance(member.kind, Pointwise) and member.opdef.is_pure and len(member.outputs) == 1
+            if not is_plain or member is self.groups[home].anchor or (member is not node and member.type not in CHEAP):
+                return []
+            for access in (access_of(v) for v in member.data_inputs()):
+                if access.base.op in chain or access.base.op.type in GIVEN or self._is_stored(access.base, home):
+                    continue
+                if not access.is_whole or access.dims != domain or access.base.dims != domain or len(chain) == LONGEST:
+                    return []
+                chain.append(access.base.op)
+        return chain
+
+    def _should_move(self, node: Node, chain: list[Node], home: int) -> bool:
         group = self.groups[home]
-        is_plain = isinstance(node.kind, Pointwise) and node.opdef.is_pure and len(node.outputs) == 1
-        if not is_plain or node is group.anchor or len(self.nodes[home]) == 1:
+        if not chain or self.home[node] != home or len(self.nodes[home]) == 1:
             return False
         value = node.outputs[0]
         users = self.users.get(value, set())
@@ -66,13 +95,17 @@ class _Sinking:
             return False
         if value.dims != group.domain or not all(self._takes(user, node) for user in users):
             return False
-        operands = [base for base in bases(node) if base.op.type not in ("Const", "_Extent", "_Iota")]
-        if any(self._changes(base, home, users) or not self._is_stored(base, home) for base in operands):
+        operands = self._operands(chain)
+        if any(self._changes(base, home, users) for base in operands):
             return False
         if any(is_compute(b.op) and b.op not in self.home and element_count(b.dims) != 1 for b in operands):
             return False  # drawn where it is used
-        added = sum(_size(base) for user in users for base in set(operands) if user not in self.users.get(base, ()))
+        added = sum(_size(base) for user in users for base in operands if user not in self.users.get(base, ()))
         return added < _size(value) * (1 + len(users))
+
+    def _operands(self, chain: list[Node]) -> set[Value]:
+        """What the nodes of a chain take from memory."""
+        return {b for node in chain for b in bases(node) if b.op not in chain and b.op.type not in GIVEN}
 
     def _takes(self, user: int, node: Node) -> bool:
         """True if the sweep of a group can make the node's elements where it uses them."""
@@ -88,6 +121,8 @@ class _Sinking:
 
     def _is_stored(self, base: Value, home: int) -> bool:
         """True if an operand is in memory whether the node is here or elsewhere."""
+        if base in self.unstored:
+            return False
         return self.home.get(base.op) != home or base in self.fetched or bool(self.users.get(base, set()) - {home})
 
     def _changes(self, base: Value, home: int, users: set[int]) -> bool:
@@ -96,13 +131,18 @@ class _Sinking:
             return False
         return any(home <= writer <= max(users) for writer in self.writers.get(variable_of(base.op.inputs[0]), ()))
 
-    def _move(self, node: Node, home: int) -> None:
+    def _move(self, node: Node, chain: list[Node], home: int) -> None:
         users = self.users.pop(node.outputs[0])
+        self.unstored.update(member.outputs[0] for member in chain)
         self.nodes[home].remove(node)
-        for user in users:
-            self.nodes[user].append(node)
         self.home[node] = max(users)
-        for base in bases(node):
+        for user in users:
+            self.nodes[user] += [member for member in chain if member not in self.nodes[user]]
+        for member in chain[1:]:
+            if not any(member.outputs[0] in bases(other) for other in self.nodes[home]):
+                self.nodes[home].remove(member)
+                self.home[member] = max(users)
+        for base in self._operands(chain):
             if base.op in self.home:
                 for user in users:
                     self.refusals[user].append(Refusal(base.op, node, "made here, of what is in memory anyway"))

@@ -14,7 +14,12 @@ static void k00_rows_square_realdiv_max_parts(const tg_step *s, int64_t chunk)
     for (int64_t i = chunk * size; i < to; ++i) {
         float sum = 0.0f;
         #pragma omp simd reduction(+ : sum)
-        for (int64_t j = 0; j < 50; ++j) {
+        for (int64_t j = 0; j < 48; ++j) {
+            const float square = tg_product_f32(x[i * 50 + j], x[i * 50 + j]); /* Square */
+            sum += square;
+            peak_total[j] = tg_max_f32(peak_total[j], x[i * 50 + j]);
+        }
+        for (int64_t j = 48; j < 50; ++j) {
             const float square = tg_product_f32(x[i * 50 + j], x[i * 50 + j]); /* Square */
             sum += square;
             peak_total[j] = tg_max_f32(peak_total[j], x[i * 50 + j]);
