@@ -22,13 +22,10 @@ SANITIZER ?= $(or $(shell command -v compute-sanitizer),$(wildcard /usr/local/cu
 GPU_NEEDS = numpy networkx jinja2 cffi setuptools wheel mako pytools platformdirs typing_extensions siphash24 scipy \
   pytest hypothesis matplotlib scikit-learn nvidia-cuda-nvrtc
 
-.PHONY: demo environments test lint types conformance bench test-gpu test-pycuda sanitize-gpu bench-gpu pack-gpu clean
+.PHONY: demo test lint types conformance bench test-gpu test-pycuda sanitize-gpu bench-gpu pack-gpu clean
 
 demo: .venv/demo.done
 	.venv/bin/python -m tfgraph.examples.digits --output $(OUT)/digits
-
-# both environments of the tests
-environments: .venv-test/test.done .venv-conformance/tf-keras.done .venv-conformance/keras-2.2.4
 
 test: .venv-test/test.done lint types
 	.venv-test/bin/python -m pytest -n $(WORKERS) --dist loadgroup tests
@@ -56,7 +53,7 @@ conformance: .venv-conformance/tf-keras.done .venv-conformance/keras-2.2.4
 .venv-conformance/keras-2.2.4: .venv-conformance/conformance.done
 .venv-bench/keras-2.2.4: .venv-bench/bench.done
 .venv-%/keras-2.2.4:
-	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ \
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --target $@ \
 	  keras==2.2.4 keras_applications==1.0.8 keras_preprocessing==1.1.2 six h5py pyyaml
 
 # a peer that cannot be installed is left out; BENCH="--only kernels" measures a part
@@ -110,7 +107,7 @@ pack-gpu:
 CUDA_HEADERS = nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-profiler-api
 .venv-pycuda/pycuda.done: pyproject.toml
 	$(PYTHON) -m venv .venv-pycuda
-	.venv-pycuda/bin/python -m pip install --quiet --disable-pip-version-check \
+	.venv-pycuda/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	  $(filter-out nvidia-cuda-nvrtc,$(GPU_NEEDS)) pytest-xdist $(CUDA_HEADERS)
 	.venv-pycuda/bin/python tests/fake_driver/build.py $(FAKE_CUDA)
 	HOME=$(FAKE_CUDA) .venv-pycuda/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation pycuda

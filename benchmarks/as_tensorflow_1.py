@@ -74,14 +74,19 @@ def _tutorial_digits() -> None:
     vars(sys.modules[path])["input_data"] = input_data
 
 
-def main() -> None:
-    install()
+def run_script(arguments: list[str]) -> None:
+    """Run a script with its arguments as the main program of this process, after `install`."""
     from tfgraph.aliases import era
 
     era.install()
-    sys.argv = sys.argv[1:]
-    sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.argv = arguments
+    sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+    runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main() -> None:
+    install()
+    run_script(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             page = browser.new_page(viewport=WINDOW)
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(180_000)
             yield page
         finally:
             browser.close()

@@ -107,9 +107,10 @@ def build(name: str, source: str, options: Sequence[str]) -> Path:
     found = cross_builder(name)
     own = (*COMMON_OPTIONS, *found.platform.options, *found.compiler.own_options)
     target = processor_options(found.platform.kernels, found.compiler)
-    static = () if name == "wasm32" else ("-static",)
+    # -s: the same C library for wasm32, which takes zig 30 s of processor time, as exported libraries are linked with
+    link = ("-s",) if name == "wasm32" else ("-static",)
     quiet = ("-Wno-pass-failed",) if found.compiler.is_zig else ()
-    words = [*found.compiler.command, *own, *target, *options, *quiet, *static]
+    words = [*found.compiler.command, *own, *target, *options, *quiet, *link]
     command = [*words, "-o", "program", "step.c", "driver.c", "-lm"]
     key = key_of(source, DRIVER.read_text(), found.compiler.identity, "\n".join(command))
     cached = module_cache()

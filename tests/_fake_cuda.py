@@ -50,6 +50,6 @@ def fail(function: str, status: int, after: int = 0) -> None:
 def run_script(text: str, **environment: str) -> str:
     """What a Python program prints; it is an error if it fails, or writes anything to stderr."""
     command = [sys.executable, "-c", text]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout

@@ -15,8 +15,9 @@ import tfgraph as tf
 GOLDEN = Path(__file__).parent / "golden"
 LINES_SHOWN = 80  # of a difference from a golden file
 
-# the same examples in every run, so that a change fails for its own sake; `--hypothesis-profile=search` looks for new ones
-hypothesis.settings.register_profile("repeat", derandomize=True, database=None)
+# the same examples in every run, so that a change fails for its own sake, and none for a busy machine;
+# `--hypothesis-profile=search` looks for new ones
+hypothesis.settings.register_profile("repeat", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("search", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile("repeat")
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import _exported
 from tests._c_compiler import COMPILER
 from tests._exported import run
-from tfgraph.examples import digits, mnist
+from tfgraph.examples import digits
 
 TOOLS = ("ldd", "readelf", "nm", "strip")
 pytestmark = [
-    pytest.mark.xdist_group("binary"),
+    pytest.mark.xdist_group(_exported.GROUP),
     pytest.mark.skipif(COMPILER is None, reason="needs a C compiler in PATH"),
     pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {', '.join(TOOLS)} in PATH"),
 ]
@@ -39,9 +40,7 @@ def test_it_needs_libc_and_libm_only(folder):
 
 def test_it_is_small(folder, tmp_path):
     """So is LeNet for images of 28x28."""
-    arguments = ["--epochs", "0", "--output", str(tmp_path / "output"), "--export", str(tmp_path / "mnist")]
-    assert mnist.main(arguments) == 0
-    for library in (folder / "libdigits.so", tmp_path / "mnist" / "libmnist.so"):
+    for library in (folder / "libdigits.so", _exported.library() / "libmnist.so"):
         run(["strip", "-o", "stripped.so", library], tmp_path)
         assert (tmp_path / "stripped.so").stat().st_size < 300_000
 

@@ -75,10 +75,10 @@ def compiled_program(platform: str, folder: Path) -> Path:
     if tools.compiler.is_zig and platform != "wasm32":
         pytest.skip(f"needs a C library to link with (apt install {tools.platform.package})")
     shutil.copy(PROGRAM, folder / "program.c")
-    static = () if platform == "wasm32" else ("-static",)
+    link = ("-s",) if platform == "wasm32" else ("-static",)  # -s: with the C library that zig built for the export
     own = (*tools.platform.options, *tools.compiler.own_options)
     options = (*own, *processor_options(tools.platform.kernels, tools.compiler))
-    command = [*tools.compiler.command, "-O1", *options, *static, "-o", "program", "program.c", "libtrainer.a", "-lm"]
+    command = [*tools.compiler.command, "-O1", *options, *link, "-o", "program", "program.c", "libtrainer.a", "-lm"]
     environment = tools.compiler.environment(module_cache().folder)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]

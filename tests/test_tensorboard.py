@@ -22,7 +22,7 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler
 pytestmark = pytest.mark.xdist_group("browser")
 
 STEPS, BATCH, PROFILED = 12, 50, 9
-TRIES = 10
+TRIES = 8
 SCALES = {"B": 1, "KB": 1024, "MB": 1024**2}
 
 
@@ -41,7 +41,7 @@ class Shown:
         return self.page
 
     def data(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.address}/data/plugin/{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.address}/data/plugin/{path}", timeout=180) as answer:
             return json.load(answer)
 
 
@@ -145,9 +145,9 @@ def graph_page(shown: Shown, run: str, tag: str) -> Any:
 
 def until(happened: Callable[[], Any], act: Callable[[], Any], page: Any) -> Any:
     """What `happened` gives, after as many tries of `act` as it takes: a graph that is just being drawn misses clicks."""
-    for _ in range(TRIES):
+    for tried in range(TRIES):
         act()
-        for _ in range(10):
+        for _ in range(10 * (tried + 1)):  # where drawing takes longer than a try waits, the next try would undo it
             page.wait_for_timeout(300)
             found = happened()
             if found:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from tests.conformance._scripts import HERE, TENSORFLOW, needs_keras, output
 pytest.importorskip("tensorflow", reason="TensorFlow itself is what these tests compare with: pip install tensorflow-cpu")
 pytest.importorskip("tf_keras", reason="TensorFlow's own tf.layers and cells need it: pip install tf-keras")
 pytest.importorskip("sklearn", reason="needs scikit-learn's digits: pip install scikit-learn")
-pytestmark = pytest.mark.conformance
+pytestmark = [pytest.mark.conformance, pytest.mark.xdist_group("scripts")]  # one worker: TensorFlow is imported once
 
+Theirs = Callable[[str], list[str]]
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?|(?<=loss )\d+")
 
 # how far apart: the relative difference of printed losses, and what one digit that is classified otherwise makes of an accuracy
@@ -39,18 +42,24 @@ def assert_alike(ours: list[str], theirs: list[str], near: tuple[float, float]) 
     np.testing.assert_allclose(*numbers, rtol=near[0], atol=near[1])
 
 
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
+    """What a script prints on TensorFlow."""
+    return functools.cache(lambda script: output(TENSORFLOW, script, tmp_path_factory.mktemp("theirs")))
+
+
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if not name.startswith("keras")])
-def test_a_script_prints_what_it_prints_on_tensorflow(script: str, tmp_path: Path) -> None:
+def test_a_script_prints_what_it_prints_on_tensorflow(script: str, theirs: Theirs, tmp_path: Path) -> None:
     # closest to TensorFlow's sums: see the settings in README.md
     ours = output(HERE, script, tmp_path / "ours", TFGRAPH_CONV="direct")
-    assert_alike(ours, output(TENSORFLOW, script, tmp_path / "theirs"), SCRIPTS[script])
+    assert_alike(ours, theirs(script), SCRIPTS[script])
 
 
 @needs_keras
-def test_a_functional_net_of_keras(tmp_path: Path) -> None:
+def test_a_functional_net_of_keras(theirs: Theirs, tmp_path: Path) -> None:
     script = "keras_functional.py"
     ours = output(HERE, script, tmp_path / "ours", TFGRAPH_CONV="direct")
-    assert_alike(ours, output(TENSORFLOW, script, tmp_path / "theirs"), SCRIPTS[script])
+    assert_alike(ours, theirs(script), SCRIPTS[script])
 
 
 def test_a_script_goes_on_from_the_others_checkpoint(tmp_path: Path) -> None:
@@ -65,8 +74,8 @@ def test_a_script_goes_on_from_the_others_checkpoint(tmp_path: Path) -> None:
     assert_alike(*ends, (1e-3, 0.005))
 
 
-def test_with_the_fastest_convolutions_too(tmp_path: Path) -> None:
+def test_with_the_fastest_convolutions_too(theirs: Theirs, tmp_path: Path) -> None:
     """The default, Winograd where it is faster, on images whose background is exactly 0."""
     script = "raw_ops_convnet.py"
     ours = output(HERE, script, tmp_path / "ours")
-    assert_alike(ours, output(TENSORFLOW, script, tmp_path / "theirs"), (1e-2, 0.05))
+    assert_alike(ours, theirs(script), (1e-2, 0.05))
