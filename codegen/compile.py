@@ -58,8 +58,8 @@ STAGES: tuple[Callable[[Roots], Roots], ...] = (
     move_reshapes,  # after pool_positions, which moves masks in front of pooling gradients
     short_groups,
     settle_static,
-    place_copies,  # after all that make views
-    moments,  # after place_copies, from which on every view is one of memory
+    moments,
+    place_copies,  # last: every pass before it is free to make views, and equal copies of fetches must not become one
 )
 
 

@@ -4,8 +4,8 @@ The sums of all pixels of a window stay in registers until its maximum is known,
 the cache; the processor makes the next window's sums while it compares this one's.
 Measured with two threads, windows of 2 x 2: kpcnn's first layer 2.1 ms instead of 2.65 with AVX-512, 3.8 instead of
 4.7 with AVX2; 16 filters of 3 x 3 taps, 28 x 28 x 128 pictures: 0.14, not 0.22; 32 of 3 x 3 x 3, 128 x 128 x 32: 2.8,
-not 3.3; 5 x 5 taps: no difference, 5 x 5 x 3: 13 % slower; vectors of 16 bytes: 2 % slower; 6 filters, part of a
-vector: 40 % slower.
+not 3.3; 5 x 5 taps: no difference with AVX-512, 8 % slower with AVX2; 5 x 5 x 3: 13 % slower; vectors of 16 bytes: 2 %
+slower; 6 filters, part of a vector: 40 % slower.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .conv2d_window import Conv2DSpec, Window
 from .pool import PoolPlan
 
 MOST_SUMS = 8  # vectors of a window; the filters' taps have the other registers
+MOST_PLACES = 9  # taps of a channel; and of all of them
 MOST_TAPS = 27
 FEWEST_BYTES = 32  # of a vector
 
@@ -69,8 +70,9 @@ class ThinWindows:
 
 def window_vectors(element: Element, pool: PoolPlan, spec: Conv2DSpec) -> int:
     """Vectors of channels that a window's sums are made of at a time; 0 if rows of sums are faster, or the only way."""
-    taps = spec.filter_h * spec.filter_w * spec.in_c
-    if taps > MOST_TAPS or element.target.vector_bytes < FEWEST_BYTES or pool.is_clipped:
+    places = spec.filter_h * spec.filter_w
+    is_small = places <= MOST_PLACES and places * spec.in_c <= MOST_TAPS
+    if not is_small or element.target.vector_bytes < FEWEST_BYTES or pool.is_clipped:
         return 0
     vectors = min(element.vectors(spec.out_c), MOST_SUMS // (pool.window_h * pool.window_w))
     return vectors if vectors and spec.out_c % (vectors * element.lanes) == 0 else 0

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ...dtypes import float32, float64
 from ...shapes import element_count
-from ..index import access_of, broadcast_access
+from ..index import NotStrided, access_of, broadcast_access
 from ..internal_moments import squared_deviations
 from ..ir import Node, Roots, Value
 from ..rewrite import active_builder, rewrite
@@ -54,7 +54,10 @@ def _squared(squares: Value) -> Sequence[tuple[Value, Value]]:
 
 def _is_mean(value: Value, x: Value, axes: tuple[int, ...]) -> bool:
     """True if `value` is the mean of x over the axes, broadcast to where it comes from."""
-    access = access_of(value)
+    try:
+        access = access_of(value)
+    except NotStrided:
+        return False
     if access.base.op.type != "RealDiv" or len(access.dims) > len(x.dims):
         return False
     total, count = access.base.op.inputs

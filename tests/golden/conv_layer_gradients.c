@@ -38,7 +38,7 @@ static void k00_conv2d_add_relu_maxpoolwithposition(const tg_step *s, int64_t ch
             for (bool minds_nans = false;; minds_nans = true) {
                 float check[16] = {0};  // of the row's elements: no numbers if there is a NaN among them
                 for (int64_t across = 0; across < 6; ++across) {
-                    tg_f32x8 sum[4][2] = {0};
+                    tg_f32x8 sum[4][2] = {{{0}}};
                     #pragma GCC unroll 27
                     for (int i = 0; i < 27; ++i)
                         #pragma GCC unroll 4
