@@ -9,15 +9,16 @@ from pathlib import Path
 
 
 def exists(name: str) -> bool:
-    """True if there is a file or a module of this name."""
-    return Path(name).exists() or _is_module(name)
+    """True if there is a file, a folder with a main program or a module of this name."""
+    return Path(name).is_file() or Path(name, "__main__.py").is_file() or _is_module(name)
 
 
 def _is_module(name: str) -> bool:
     try:
-        return importlib.util.find_spec(name) is not None
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):  # a package before the last dot that is not there, or no name of a module
         return False
+    return spec is not None and spec.origin is not None  # not any folder, which Python takes for a package
 
 
 def run_script(name: str, arguments: list[str]) -> int:

@@ -214,8 +214,9 @@ def test_the_table_of_commands(tmp_path: Path) -> None:
     assert "No program was compiled" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["missing.py", "no_such_module", "no_such.module", "folder/missing"])
+@pytest.mark.parametrize("name", ["missing.py", "no_such_module", "no_such.module", "folder/missing", "folder"])
 def test_a_script_that_is_not_there(name: str, tmp_path: Path, environment: None) -> None:
+    (tmp_path / "folder").mkdir()
     done = subprocess.run([sys.executable, "-m", "tfgraph", "explain", name], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.strip() == f"python -m tfgraph explain: error: there is no file and no module {name!r}"
