@@ -11,9 +11,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from ..shapes import Batch
 
 NOMINAL_BATCH = 128
 """The batch size that tiles and blocks are chosen for; every other one gives the same numbers, perhaps slower."""
+
+
+def nominal(size: Any) -> int:
+    """A size as planning sees it."""
+    return size.per * NOMINAL_BATCH if isinstance(size, Batch) else int(size)
 
 
 @dataclass(frozen=True)

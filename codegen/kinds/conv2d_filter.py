@@ -10,12 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...shapes import Batch
 from ..c_text import minus, plus, quotient, remainder, smaller, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, Shared, insert_prologue
 from ..render import render
 from ..scalar import size_text
-from ..target import NOMINAL_BATCH, Target, Tile, choose_tile, tile_cycles, tiles_that_fit
+from ..target import Target, Tile, choose_tile, nominal, tile_cycles, tiles_that_fit
 from ..tiles import Element, pack_functions, smaller_functions, tile_function, vector_type, whole_lines
 from .column_sums import ColumnSums, column_sums
 from .conv2d_plan import panel_columns
@@ -238,7 +237,7 @@ def plan(spec: Conv2DSpec, target: Target, plain: bool, pool: PoolSpec | None = 
     width = tile.vectors * element.lanes
     pitch = math.ceil(spec.out_c / width) * width
     all_rows = spec.filter_h * spec.filter_w * spec.in_c
-    pictures = spec.images.per * NOMINAL_BATCH if isinstance(spec.images, Batch) else int(spec.images)
+    pictures = nominal(spec.images)
     operations = 2 * pictures * spec.out_h * spec.out_w * all_rows * spec.out_c
     shares = max(1, min(
         MOST_SHARES,

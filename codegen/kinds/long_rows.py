@@ -11,9 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Node, Value
-
-# what is computed again sooner than stored and read
-CHEAP = frozenset("Add AddN Sub Mul Neg Cast Relu ReluGrad SquaredDifference Square Select SelectV2 Maximum Minimum".split())
+from ..passes.clusters import CHEAP
 
 
 @dataclass

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...shapes import Batch
-from ..target import L2_BYTES_PER_CYCLE, NOMINAL_BATCH, Target, Tile, step_cycles, tile_cycles, tiles_that_fit
+from ..target import L2_BYTES_PER_CYCLE, Target, Tile, nominal, step_cycles, tile_cycles, tiles_that_fit
 from ..tiles import Element
 from .matmul_plan import ROWS_WORTH_PACKING, MatMulPlan, MatMulSpec, divides
 
@@ -74,9 +74,9 @@ SMALL_GRADIENT = 1024 * 1024  # bytes; of 3136 x 1024, memory gives whole rows 5
 FEW_CHUNK_OPERATIONS = 250_000  # these wait for memory
 
 
-def nominal(dim: Any) -> int:
+def planned(dim: Any) -> int:
     """A dimension as planning sees it: at least 1."""
-    return max(1, dim.per * NOMINAL_BATCH if isinstance(dim, Batch) else int(dim))
+    return max(1, nominal(dim))
 
 
 def _is_few(dim: Any) -> bool:
@@ -85,7 +85,7 @@ def _is_few(dim: Any) -> bool:
 
 def _waste(dim: Any, element: Element) -> float:
     """The elements of the vectors that hold a row, for each element of the row."""
-    size = nominal(dim)
+    size = planned(dim)
     return element.vectors(size) * element.lanes / size
 
 
@@ -95,7 +95,7 @@ def _is_better_transposed(spec: MatMulSpec, element: Element) -> bool:
         return False
     if _rest_columns(spec, element):
         return False
-    is_long = spec.k >= LONG_DEPTH and nominal(spec.m) >= 2 * element.lanes
+    is_long = spec.k >= LONG_DEPTH and planned(spec.m) >= 2 * element.lanes
     return is_long and _waste(spec.n, element) >= WASTE * _waste(spec.m, element)
 
 
@@ -124,7 +124,7 @@ def plan(spec: MatMulSpec, target: Target) -> MatMulPlan:
 
 def _plan_few(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan:
     """Pieces of the right operand that are streams of memory, enough of them for several threads."""
-    m, n, k, batch = (nominal(d) for d in (spec.m, spec.n, spec.k, spec.batch))
+    m, n, k, batch = (planned(d) for d in (spec.m, spec.n, spec.k, spec.batch))
     least_columns = element.lanes if spec.transpose_b else FEWEST_STREAM_BYTES // element.bytes
     columns = min(FEW_COLUMN_BYTES // element.bytes, element.lanes * element.vectors(n))
     wanted = max(1, min(WANTED_CHUNKS, 2 * m * n * k * batch // FEW_CHUNK_OPERATIONS))
@@ -141,7 +141,7 @@ def _plan_few(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan:
 
 def _plan_tiles(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan:
     """Blocks of tiles; the operands of one stay in the second-level cache."""
-    m, n, k = nominal(spec.m), nominal(spec.n), nominal(spec.k)
+    m, n, k = planned(spec.m), planned(spec.n), planned(spec.k)
     depth = _block_depth(spec, k, element)
     rest = _rest_columns(spec, element)
     tile, blocks = _choose_tile(spec, element, depth, rest)
@@ -180,7 +180,7 @@ def _plan_tiles(spec: MatMulSpec, swapped: bool, element: Element) -> MatMulPlan
 
 def _has_columns_outermost(spec: MatMulSpec, element: Element) -> bool:
     """Blocks of the same columns follow each other, so that a thread has a share of the larger operand."""
-    m, n = nominal(spec.m), nominal(spec.n)
+    m, n = planned(spec.m), planned(spec.n)
     return m * n * element.bytes <= SMALL_GRADIENT if isinstance(spec.k, Batch) else m <= n
 
 
@@ -196,7 +196,7 @@ def _rest_columns(spec: MatMulSpec, element: Element) -> int:
     if spec.transpose_a:
         is_suited = not isinstance(spec.m, Batch) and spec.m % element.lanes == 0
     else:
-        is_suited = not isinstance(spec.k, Batch) and spec.k >= MULTIPLIED_DEPTH and nominal(spec.m) > FEW_ROWS
+        is_suited = not isinstance(spec.k, Batch) and spec.k >= MULTIPLIED_DEPTH and planned(spec.m) > FEW_ROWS
         least *= 2 if is_suited and spec.k >= LONG_DEPTH else 1
     rest = spec.n % element.lanes
     fits = is_suited and least < spec.n <= MOST_COLUMN_BYTES // element.bytes
@@ -254,7 +254,7 @@ def _streams(spec: MatMulSpec, element: Element) -> bool:
     """
     if isinstance(spec.k, Batch) or element.target.vector_bytes < FETCHING_VECTOR_BYTES:
         return False
-    return nominal(spec.n) * spec.k * element.bytes >= STREAMED_BYTES
+    return planned(spec.n) * spec.k * element.bytes >= STREAMED_BYTES
 
 
 @dataclass(frozen=True)
@@ -271,9 +271,9 @@ def _choose_tile(spec: MatMulSpec, element: Element, depth: int, rest: int) -> t
 
     Tiles that take nearly as long may give blocks that threads can share more evenly.
     """
-    target, m, vectors = element.target, nominal(spec.m), element.vectors(nominal(spec.n) - rest)
+    target, m, vectors = element.target, planned(spec.m), element.vectors(planned(spec.n) - rest)
     lies_across_lines = isinstance(spec.n, Batch) or spec.n * element.bytes % target.vector_bytes != 0
-    steps = min(nominal(spec.k), depth)
+    steps = min(planned(spec.k), depth)
 
     def one_tile(tile: Tile) -> float:
         lines = tile.vectors + lies_across_lines
@@ -297,7 +297,7 @@ def _choose_tile(spec: MatMulSpec, element: Element, depth: int, rest: int) -> t
 
 def _spread(spec: MatMulSpec, element: Element, tile: Tile, depth: int, rest: int) -> Blocks:
     """Blocks that are not too large, and enough of them for several threads if the product is large."""
-    m, n, k, batch = (nominal(d) for d in (spec.m, spec.n, spec.k, spec.batch))
+    m, n, k, batch = (planned(d) for d in (spec.m, spec.n, spec.k, spec.batch))
     width = tile.vectors * element.lanes
     tile_rows = math.lcm(tile.rows, element.lanes) if rest and spec.transpose_a else tile.rows
     streams = _streams(spec, element)
@@ -327,7 +327,7 @@ def _spread(spec: MatMulSpec, element: Element, tile: Tile, depth: int, rest: in
 
 def _idle(spec: MatMulSpec, element: Element, blocks: Blocks) -> float:
     """How much longer two or four threads take (on average) than if the work could be shared evenly."""
-    m, n, batch = (nominal(d) for d in (spec.m, spec.n, spec.batch))
+    m, n, batch = (planned(d) for d in (spec.m, spec.n, spec.batch))
     rows = [min(blocks.rows, m - first) for first in range(0, m, blocks.rows)]
     columns = [min(blocks.columns, n - first) for first in range(0, n, blocks.columns)]
     if len(rows) * len(columns) * blocks.splits * batch > MANY_CHUNKS:

@@ -12,7 +12,7 @@ from ...shapes import Batch
 from ..c_text import minus, plus, smaller, times
 from ..emitted import Epilogue
 from ..tiles import FETCHED_ROWS, LINE_BYTES, SPARSELY_FETCHED_STEPS, Element
-from .matmul_choice import FETCHED_BYTES, FETCHING_VECTOR_BYTES, nominal
+from .matmul_choice import FETCHED_BYTES, FETCHING_VECTOR_BYTES, planned
 from .matmul_plan import MatMulPlan
 
 
@@ -66,7 +66,7 @@ def _next_lines(p: MatMulPlan) -> tuple[str, ...]:
         step, column = "step + depth", p.first_column
     else:
         step = "step + depth < end ? step + depth : 0"
-        is_alone = nominal(p.spec.m) <= p.block_rows
+        is_alone = planned(p.spec.m) <= p.block_rows
         column = f"next == 0 ? {plus(p.first_column, p.block_columns)} : {p.first_column}" if is_alone else p.first_column
     return (
         f"const int64_t next = {step}, next_column = {column};",
@@ -100,4 +100,4 @@ def _met(p: MatMulPlan, epilogue: Epilogue, element: Element) -> list[str]:
         return []
     place = re.escape(plus(times("row", p.columns), "column"))
     found = list(dict.fromkeys(re.findall(rf"\b(\w+)\[{place}\]", "\n".join(epilogue.lines))))
-    return found if nominal(p.spec.m) * p.spec.n * element.bytes * len(found) >= FETCHED_BYTES else []
+    return found if planned(p.spec.m) * p.spec.n * element.bytes * len(found) >= FETCHED_BYTES else []

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...shapes import Batch
 from ..c_text import plus, times
 from ..emitted import Epilogue, Shared
 from ..render import render
 from ..scalar import size_text
-from ..target import NOMINAL_BATCH
+from ..target import nominal
 from ..tiles import Element
 
 CACHE_BYTES = 24 * 1024 * 1024  # of results that are worth keeping: about the last-level cache
@@ -52,7 +51,7 @@ def store_name(element: Element) -> str:
 
 def usually_passes(element: Element, images: Any, image_elements: int) -> bool:
     """Whether a result of the usual batch goes past the caches."""
-    count = images.per * NOMINAL_BATCH if isinstance(images, Batch) else int(images)
+    count = nominal(images)
     return can_pass(element) and count * image_elements * element.bytes > CACHE_BYTES
 
 

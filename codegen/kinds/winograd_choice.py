@@ -18,8 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...shapes import Batch
-from ..target import NOMINAL_BATCH, Target
+from ..target import Target, nominal
 from ..tiles import Element
 from .conv2d_narrow import suits as is_narrow
 from .conv2d_window import Conv2DSpec
@@ -53,7 +52,7 @@ class _Sweep:
 
 
 def _sweep(spec: Conv2DSpec) -> _Sweep:
-    pictures = spec.images.per * NOMINAL_BATCH if isinstance(spec.images, Batch) else int(spec.images)
+    pictures = nominal(spec.images)
     if spec.direction == "backprop_input":
         return _Sweep(pictures, spec.in_h, spec.in_w, spec.out_c, spec.in_c)
     return _Sweep(pictures, spec.out_h, spec.out_w, spec.in_c, spec.out_c)

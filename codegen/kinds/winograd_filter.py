@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...shapes import Batch
 from ..c_text import ceil_quotient, plus, quotient, remainder, smaller, times
 from ..emitted import Emitted, Epilogue, Launch, Scratch, insert_prologue
 from ..render import render
 from ..scalar import size_text
-from ..target import NOMINAL_BATCH, Target, Tile, tile_cycles, tiles_that_fit
+from ..target import Target, Tile, nominal, tile_cycles, tiles_that_fit
 from ..tiles import Element, tile_function
 from .column_sums import ColumnSums, column_sums
 from .conv2d_window import Conv2DSpec
@@ -147,7 +146,7 @@ def plan(spec: Conv2DSpec, target: Target, pool: PoolSpec | None = None) -> Wino
     columns = max(count for count in counts if vectors % count == 0) * element.lanes
     spread = SquareSpread(pool, form.step, form.step, (0, 0)) if pool else None
     one = WinogradFilterPlan(element, tile, form, spec.images, source, gradient, columns, 1, spread)
-    pictures = spec.images.per * NOMINAL_BATCH if isinstance(spec.images, Batch) else int(spec.images)
+    pictures = nominal(spec.images)
     blocks = math.ceil(pictures * source.squares / BLOCK_TILES)
     fitting = min(MOST_SHARES, SHARES_BYTES // (one.column_blocks * one.sums_elements * element.bytes), blocks)
     worth = max(2, blocks // SHARE_BLOCKS)

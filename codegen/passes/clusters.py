@@ -12,6 +12,8 @@ from ..ir import Node, Refusal, Roots, Value
 from ..target import CUDA, host_target
 from .place_copies import variable_of
 
+# what is computed again, by several kernels or sweeps, sooner than stored and read
+CHEAP = frozenset("Add AddN Sub Mul Neg Cast Relu ReluGrad SquaredDifference Square Select SelectV2 Maximum Minimum".split())
 # a row whose intermediate values fit in a few KB of stack is swept several times from cache
 ROW_LIMIT = 2048
 # a longer one from the second-level cache, with nothing on the stack, where there are rows enough for the threads: sparse

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...shapes import Batch, element_count
+from ...shapes import element_count
 from ..explain_work import node_operations
 from ..index import access_of
 from ..ir import Kernel, Node
-from ..target import NOMINAL_BATCH
+from ..target import NOMINAL_BATCH, nominal
 from .place_copies import variable_of
 
 KINDS = frozenset(("pointwise", "rows", "slabs", "reduce", "matmul"))
@@ -55,7 +55,7 @@ def work_of(kernel: Kernel) -> int:
 def _elements(node: Node) -> int:
     values = [*node.outputs, *node.inputs]
     counts = [element_count(value.dims) for value in values]
-    return max((c.per * NOMINAL_BATCH if isinstance(c, Batch) else int(c) for c in counts), default=0)
+    return max(map(nominal, counts), default=0)
 
 
 class _Open:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...opdef import REGISTRY, Pointwise, Reduction
-from ...shapes import Batch, Dims, element_count
+from ...shapes import Dims, element_count
 from ..internal import copy
 from ..ir import Node, Roots, Value
 from ..rewrite import active_builder, rewrite
-from ..target import CUDA, NOMINAL_BATCH, host_target
+from ..target import CUDA, host_target, nominal
 from .clusters import reduced_axes
 from .simplify import dims_constant
 
@@ -77,15 +77,10 @@ def _for_each(value: Value, dims: Dims) -> Value:
         few = few.op.inputs[0]
     if len(few.dims) != len(dims) or few.dims[-1] != 1 or few.dims[-2] != dims[-2]:
         return value
-    if _count(few.dims) * dims[-1] * FEWER > _count(dims):
+    if nominal(element_count(few.dims)) * dims[-1] * FEWER > nominal(element_count(dims)):
         return value
     return copy(REGISTRY["_BroadcastTo"](few, dims=(*few.dims[:-1], dims[-1])))
 
 
 def _spreads(dims: Dims, to: Dims) -> bool:
     return len(dims) == len(to) and all(d in (1, t) for d, t in zip(dims, to))
-
-
-def _count(dims: Dims) -> int:
-    count = element_count(dims)
-    return count.at(NOMINAL_BATCH) if isinstance(count, Batch) else int(count)

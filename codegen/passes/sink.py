@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...opdef import Pointwise
-from ...shapes import Batch, element_count
+from ...shapes import element_count
 from ..index import access_of
 from ..ir import Group, Node, Refusal, Roots, Value
-from ..target import NOMINAL_BATCH
-from .clusters import bases, is_compute, is_map
+from ..target import nominal
+from .clusters import CHEAP, bases, is_compute, is_map
 from .place_copies import variable_of
 
-# what may be computed by several kernels instead of one
-CHEAP = frozenset("Add AddN Sub Mul Neg Cast Relu ReluGrad SquaredDifference Square Select SelectV2 Maximum Minimum".split())
 GIVEN = frozenset(("Const", "_Extent", "_Iota"))
 LONGEST = 3  # nodes that are made again on the way to one
 SWEEPS = ("pointwise", "rows", "slabs", "reduce")
@@ -153,5 +151,4 @@ class _Sinking:
 
 
 def _size(value: Value) -> int:
-    count = element_count(value.dims)
-    return (count.at(NOMINAL_BATCH) if isinstance(count, Batch) else int(count)) * value.dtype.size
+    return nominal(element_count(value.dims)) * value.dtype.size
