@@ -14,54 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests._cached import SOURCE, answer, counted, entries, folder, forget_loaded, nothing_left, script
 from tfgraph import errors
 from tfgraph.runtime import cache as cache_module
 from tfgraph.runtime import cpu, toolchain
 
-SOURCE = """
-#include <stdint.h>
-#define EXPORTED __attribute__((visibility("default")))
-typedef struct { int64_t N; } tg_step;
-EXPORTED int64_t tg_run(tg_step *s, int64_t first, int64_t last) { return s->N * 100 + last - first + %d; }
-EXPORTED void *tg_new_pool(int64_t threads) { (void)threads; return 0; }
-"""
-
-
-def answer(module: object) -> int:
-    """What the module's step says for N = 7 and kernels 2 to 5, which differs from source to source."""
-    step = cpu.ffi.new("tg_step *")
-    step.N = 7
-    return module.tg_run(step, 2, 5) - 703
-
-
-def forget_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a new process would: nothing is loaded, the disk decides."""
-    monkeypatch.setattr(cpu, "_modules", {})
-
-
-def entries(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/*.so"))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own for each test."""
-    monkeypatch.setenv("TFGRAPH_CACHE", str(tmp_path / "modules"))
-    forget_loaded(monkeypatch)
-    return tmp_path / "modules"
-
-
-@pytest.fixture
-def counted() -> cpu.Statistics:
-    return cpu.statistics()
-
-
-def script(path: Path, text: str) -> str:
-    """An executable shell script."""
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return str(path)
-
+__all__ = ["counted", "folder"]  # fixtures
 
 # --- reuse --------------------------------------------------------------------------------------------------
 
@@ -257,10 +215,6 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 # --- compilers that go wrong --------------------------------------------------------------------------------
 
 
-def nothing_left(folder: Path) -> bool:
-    return not [path for path in folder.rglob("*") if path.is_file()] and not list(folder.glob(".build-*"))
-
-
 def test_a_compiler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler -m64")
     with pytest.raises(errors.UnavailableError) as caught:
@@ -390,84 +344,3 @@ def test_threads_that_load_the_same_source(counted: cpu.Statistics) -> None:
     with ThreadPoolExecutor(4) as workers:
         assert [answer(module) for module in workers.map(cpu.load, [SOURCE % 10] * 4)] == [10] * 4
     assert cpu.statistics().compilations - counted.compilations == 1
-
-
-# --- the thread pool, which is compiled ahead -----------------------------------------------------------------
-
-
-@pytest.fixture
-def no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "_pools", {})
-    monkeypatch.setattr(cpu, "_started", {})
-
-
-def test_a_pool_that_was_started_is_compiled_once(
-    folder: Path, counted: cpu.Statistics, no_pool: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cpu.start_pool()
-    cpu.start_pool()
-    (thread,) = cpu._started.values()
-    pool = cpu.pool(1)
-    assert not thread.is_alive()
-    assert pool != cpu.ffi.NULL
-    assert cpu.pool(1) == pool
-    assert len(entries(folder)) == 1
-    after = cpu.statistics()
-    assert (after.compilations - counted.compilations, after.cache_hits - counted.cache_hits) == (1, 0)
-    forget_loaded(monkeypatch)
-    cpu._pools.clear()
-    cpu.start_pool()  # it is on disk
-    assert not cpu._started
-    assert cpu.pool(1) != cpu.ffi.NULL
-    assert cpu.statistics().compilations - counted.compilations == 1
-
-
-def test_a_pool_that_was_started_in_vain(
-    tmp_path: Path, folder: Path, no_pool: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CC", script(tmp_path / "broken", "echo 'out of luck' >&2; exit 3"))
-    cpu.start_pool()
-    with pytest.raises(errors.InternalError, match="out of luck"):
-        cpu.pool(1)
-    assert not list(folder.glob(".build-*"))
-    monkeypatch.delenv("CC")
-    assert cpu.pool(1) != cpu.ffi.NULL
-
-
-def test_every_number_of_threads_has_a_pool(no_pool: None, counted: cpu.Statistics) -> None:
-    """A session with two threads has two, whatever an earlier one had."""
-    one, two = cpu.pool(1), cpu.pool(2)
-    assert one != two
-    assert (cpu.pool(1), cpu.pool(2)) == (one, two)
-    assert cpu.statistics().compilations - counted.compilations <= 1  # they share their code
-
-
-def test_starting_a_pool_without_a_compiler(no_pool: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CC", "no-such-compiler")
-    cpu.start_pool()
-    assert not cpu._started
-
-
-def test_starting_a_pool_does_not_wait_for_other_modules(no_pool: None) -> None:
-    with cpu._lock:
-        cpu.start_pool()
-    assert not cpu._started
-
-
-# --- threads of a program -----------------------------------------------------------------------------------
-
-
-class _Config:
-    intra_op_parallelism_threads = 3
-
-
-def test_thread_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TFGRAPH_NUM_THREADS", raising=False)
-    assert cpu.thread_count() == len(os.sched_getaffinity(0))
-    assert cpu.thread_count(_Config()) == 3
-    monkeypatch.setenv("TFGRAPH_NUM_THREADS", "5")
-    assert cpu.thread_count(_Config()) == 5
-    for wrong in ("0", "-1", "many"):
-        monkeypatch.setenv("TFGRAPH_NUM_THREADS", wrong)
-        with pytest.raises(ValueError, match="TFGRAPH_NUM_THREADS must be a positive number"):
-            cpu.thread_count()

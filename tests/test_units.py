@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tfgraph as tf
+from tests._cached import answer, entries, forget_loaded, nothing_left, script
 from tests._nets import NETS
 from tests._programs import program_of
-from tests.test_cache import answer, entries, forget_loaded, nothing_left, script
 from tfgraph import errors
 from tfgraph.codegen import units
 from tfgraph.codegen.emitted import Shared
